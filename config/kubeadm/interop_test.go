@@ -1,0 +1,101 @@
+package kubeadm
+
+import (
+	"bytes"
+	"context"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+
+	"github.com/hactl/hactl/config"
+)
+
+// TestInterop compares hactl with the kubeadm v1.37 binary that
+// HACTL_KUBEADM names: what kubeadm accepts is accepted, and the values that
+// the two work with are equal, defaults and all. "kubeadm config migrate"
+// writes them out.
+func TestInterop(t *testing.T) {
+	kubeadm := os.Getenv("HACTL_KUBEADM")
+	if kubeadm == "" {
+		t.Skip("set HACTL_KUBEADM to the path of kubeadm v1.37")
+	}
+	files, err := filepath.Glob("testdata/interop/*.yaml")
+	if err != nil || len(files) < 40 {
+		t.Fatalf("found %d files, want at least 40 (%v)", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			c := exec.CommandContext(ctx, kubeadm, "config", "migrate", "--allow-experimental-api", "--old-config", file)
+			var stderr bytes.Buffer
+			c.Stderr = &stderr
+			theirs, err := c.Output()
+			if err != nil {
+				t.Fatalf("kubeadm: %v\n%s", err, stderr.String())
+			}
+			if diff := cmp.Diff(objects(t, theirs), objects(t, resolved(t, file))); diff != "" {
+				t.Errorf("kubeadm's configuration and hactl's (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// resolved is the file with its defaults, as hactl works with it; without
+// component configurations, as kubeadm writes it.
+func resolved(t *testing.T, file string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := Load(file, data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	facts := config.Facts{Hostname: "host", Address: netip.MustParseAddr("192.168.7.99"), CRISocket: "unix:///run/containerd/containerd.sock"}
+	var out []byte
+	switch {
+	case d.Init != nil:
+		d.Init.Resolve(facts)
+		if problems := d.Init.Validate(); len(problems) > 0 {
+			t.Error(problems)
+		}
+		d.Init.Cluster.KubeletGiven, d.Init.Cluster.KubeProxyGiven = false, false
+		out, err = EncodeInit(d.Init)
+	case d.Join != nil:
+		d.Join.Resolve(facts)
+		out, err = EncodeJoin(d.Join)
+	case d.Reset != nil:
+		d.Reset.Resolve(facts)
+		out, err = EncodeReset(d.Reset)
+	case d.Upgrade != nil:
+		out, err = EncodeUpgrade(d.Upgrade)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// objects decodes documents by their kinds.
+func objects(t *testing.T, data []byte) map[string]map[string]any {
+	t.Helper()
+	all := map[string]map[string]any{}
+	for _, doc := range bytes.Split(data, []byte("\n"+separator)) {
+		var o map[string]any
+		if err := yaml.Unmarshal(doc, &o); err != nil {
+			t.Fatal(err)
+		}
+		kind, _ := o["kind"].(string)
+		all[kind] = o
+	}
+	return all
+}
