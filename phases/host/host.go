@@ -1,0 +1,91 @@
+// Package host is the port to the machine: its files, commands and services.
+// Phases change the machine through it and through nothing else, so a dry
+// run is the same phases over an Overlay.
+package host
+
+import (
+	"context"
+	"io/fs"
+)
+
+// Host is one machine.
+//
+// Errors for a path that does not exist satisfy errors.Is(err,
+// fs.ErrNotExist). All methods may be called at the same time.
+type Host interface {
+	Files
+	Commands
+	// Services returns the machine's service manager.
+	Services() Services
+}
+
+// Files is the machine's file system. Paths are absolute.
+type Files interface {
+	ReadFile(ctx context.Context, path string) ([]byte, error)
+	// Stat follows symbolic links.
+	Stat(ctx context.Context, path string) (Info, error)
+	// WriteFile replaces the file at once or not at all: readers see the
+	// old content or the new, also after a power cut. Missing parent
+	// directories are made with mode 0700. The temporary file lies outside
+	// the file's own directory when that is watched for manifests.
+	WriteFile(ctx context.Context, path string, data []byte, perm fs.FileMode) error
+	// Mkdir makes the directory and its parents, all with perm. A directory
+	// that exists is left as it is.
+	Mkdir(ctx context.Context, path string, perm fs.FileMode) error
+	// Remove removes a file or an empty directory. What does not exist is
+	// no error.
+	Remove(ctx context.Context, path string) error
+}
+
+// Info is what Stat tells.
+type Info struct {
+	Mode fs.FileMode // with the type bits
+	Size int64
+	// Link says that the path itself is a symbolic link; Mode, Size and
+	// Names are of what it points to.
+	Link bool
+	// Names are the sorted entries of a directory, nil for a file.
+	Names []string
+}
+
+// Commands runs programs. argv[0] is looked up in PATH; a program that does
+// not exist gives an error with errors.Is(err, exec.ErrNotFound). Standard
+// output is returned; an *ExitError carries the exit code and the end of
+// standard error. Secrets never go into argv.
+type Commands interface {
+	// Probe runs a program that changes nothing.
+	Probe(ctx context.Context, argv ...string) ([]byte, error)
+	// Exec runs a program that may change the machine.
+	Exec(ctx context.Context, argv ...string) ([]byte, error)
+}
+
+// Services is the machine's service manager. Names are unit names with
+// their suffix ("kubelet.service").
+type Services interface {
+	// Status tells of a unit that does not exist with Exists false and no
+	// error.
+	Status(ctx context.Context, unit string) (ServiceStatus, error)
+	// Start returns when the service manager says that the unit is started.
+	Start(ctx context.Context, unit string) error
+	Stop(ctx context.Context, unit string) error
+	// Restart starts the unit if it is not running.
+	Restart(ctx context.Context, unit string) error
+	Enable(ctx context.Context, unit string) error
+	// Reload makes the service manager read changed unit files.
+	Reload(ctx context.Context) error
+	// Watch sends after each change of the unit until ctx ends. A slow
+	// receiver misses changes, never the last one.
+	Watch(ctx context.Context, unit string) (<-chan struct{}, error)
+}
+
+// ServiceStatus is what the service manager knows of a unit.
+type ServiceStatus struct {
+	Exists  bool
+	Active  bool // running
+	Failed  bool // given up, or between restarts after a failure
+	Enabled bool
+	// Detail is the service manager's own word ("activating/auto-restart").
+	Detail string
+	// Restarts counts automatic restarts since the unit was started.
+	Restarts int
+}

@@ -1,0 +1,138 @@
+package host
+
+import (
+	"context"
+	"sync"
+)
+
+// ServiceAction is what is asked of a service manager.
+type ServiceAction string
+
+// The actions.
+const (
+	StartService   ServiceAction = "start"
+	StopService    ServiceAction = "stop"
+	RestartService ServiceAction = "restart"
+	EnableService  ServiceAction = "enable"
+	ReloadUnits    ServiceAction = "reload" // of the service manager, not of a unit
+)
+
+// after returns the status of a healthy unit after the action.
+func (s ServiceStatus) after(a ServiceAction) ServiceStatus {
+	switch a {
+	case StartService, RestartService:
+		if a == StartService && s.Active {
+			return s
+		}
+		s.Active, s.Failed, s.Restarts, s.Detail = true, false, 0, "active/running"
+	case StopService:
+		s.Active, s.Failed, s.Detail = false, false, "inactive/dead"
+	case EnableService:
+		s.Enabled = true
+	}
+	return s
+}
+
+type unit struct {
+	status ServiceStatus
+	hook   func(ServiceAction) error
+}
+
+// memoryServices is a service manager in memory.
+type memoryServices struct {
+	mu    sync.Mutex
+	units map[string]*unit
+	hub   hub
+}
+
+// unit returns the named one, which then has an entry; the caller holds mu.
+func (m *memoryServices) unit(name string) *unit {
+	if m.units[name] == nil {
+		m.units[name] = &unit{}
+	}
+	return m.units[name]
+}
+
+func (m *memoryServices) set(name string, status ServiceStatus) {
+	m.mu.Lock()
+	status.Exists = true
+	m.unit(name).status = status
+	m.mu.Unlock()
+	m.hub.notify(name)
+}
+
+func (m *memoryServices) handle(name string, f func(ServiceAction) error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.unit(name).hook = f
+}
+
+// Status is that of Services.
+func (m *memoryServices) Status(ctx context.Context, name string) (ServiceStatus, error) {
+	if ctx.Err() != nil {
+		return ServiceStatus{}, context.Cause(ctx)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.unit(name).status, nil
+}
+
+func (m *memoryServices) act(ctx context.Context, name string, a ServiceAction) error {
+	status, err := m.Status(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !status.Exists {
+		return &UnitError{Unit: name}
+	}
+	m.mu.Lock()
+	hook := m.unit(name).hook
+	m.mu.Unlock()
+	if hook != nil {
+		if err := hook(a); err != nil {
+			return err
+		}
+	}
+	m.mu.Lock()
+	u := m.unit(name)
+	u.status = u.status.after(a)
+	m.mu.Unlock()
+	m.hub.notify(name)
+	return nil
+}
+
+// Start is that of Services.
+func (m *memoryServices) Start(ctx context.Context, name string) error {
+	return m.act(ctx, name, StartService)
+}
+
+// Stop is that of Services.
+func (m *memoryServices) Stop(ctx context.Context, name string) error {
+	return m.act(ctx, name, StopService)
+}
+
+// Restart is that of Services.
+func (m *memoryServices) Restart(ctx context.Context, name string) error {
+	return m.act(ctx, name, RestartService)
+}
+
+// Enable is that of Services.
+func (m *memoryServices) Enable(ctx context.Context, name string) error {
+	return m.act(ctx, name, EnableService)
+}
+
+// Reload has nothing to read in memory.
+func (m *memoryServices) Reload(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
+// Watch is that of Services.
+func (m *memoryServices) Watch(ctx context.Context, name string) (<-chan struct{}, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return m.hub.subscribe(ctx, name), nil
+}

@@ -1,0 +1,88 @@
+package host
+
+import (
+	"context"
+	"sync"
+)
+
+// overlayServices lists actions and keeps the status that they would lead to.
+type overlayServices struct {
+	base   Host
+	record func(Change)
+	mu     sync.Mutex
+	units  map[string]ServiceStatus // after the first action
+	hub    hub
+}
+
+// Status is that of Services, as if the actions had succeeded.
+func (o *overlayServices) Status(ctx context.Context, name string) (ServiceStatus, error) {
+	if ctx.Err() != nil {
+		return ServiceStatus{}, context.Cause(ctx)
+	}
+	o.mu.Lock()
+	status, ok := o.units[name]
+	o.mu.Unlock()
+	if ok {
+		return status, nil
+	}
+	return o.base.Services().Status(ctx, name)
+}
+
+func (o *overlayServices) act(ctx context.Context, name string, a ServiceAction) error {
+	status, err := o.Status(ctx, name)
+	if err != nil {
+		return err
+	}
+	if !status.Exists {
+		return &UnitError{Unit: name}
+	}
+	o.mu.Lock()
+	o.units[name] = status.after(a)
+	o.mu.Unlock()
+	o.record(Change{Kind: ServiceChanged, Action: a, Unit: name})
+	o.hub.notify(name)
+	return nil
+}
+
+// Start is that of Services.
+func (o *overlayServices) Start(ctx context.Context, name string) error {
+	return o.act(ctx, name, StartService)
+}
+
+// Stop is that of Services.
+func (o *overlayServices) Stop(ctx context.Context, name string) error {
+	return o.act(ctx, name, StopService)
+}
+
+// Restart is that of Services.
+func (o *overlayServices) Restart(ctx context.Context, name string) error {
+	return o.act(ctx, name, RestartService)
+}
+
+// Enable is that of Services.
+func (o *overlayServices) Enable(ctx context.Context, name string) error {
+	return o.act(ctx, name, EnableService)
+}
+
+// Reload is listed.
+func (o *overlayServices) Reload(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	o.record(Change{Kind: ServiceChanged, Action: ReloadUnits})
+	return nil
+}
+
+// Watch tells of the actions here and of changes on the base.
+func (o *overlayServices) Watch(ctx context.Context, name string) (<-chan struct{}, error) {
+	below, err := o.base.Services().Watch(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		for range below {
+			o.hub.notify(name)
+		}
+	}()
+	return o.hub.subscribe(ctx, name), nil
+}
