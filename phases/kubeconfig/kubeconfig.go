@@ -1,0 +1,136 @@
+// Package kubeconfig is the phase family of the kubeconfig files that a
+// control-plane node needs: for administrators, the kubelet and the
+// components. It owns these files. It refuses to overwrite a file that
+// belongs to another cluster or another node.
+package kubeconfig
+
+import (
+	"context"
+	"path"
+	"time"
+
+	"github.com/hactl/hactl/certs"
+	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/host"
+)
+
+// Task is what the phases of the family need to know.
+type Task struct {
+	Host host.Files
+	// Dir is where the files are, /etc/kubernetes by default; CertDir is
+	// where the cluster's CA is, /etc/kubernetes/pki by default.
+	Dir, CertDir string
+	ClusterName  string
+	// Endpoint is the URL of the control plane ("https://lb:6443"),
+	// LocalEndpoint that of this node's kube-apiserver.
+	Endpoint, LocalEndpoint string
+	NodeName                string
+	Algorithm               certs.Algorithm
+	// Validity is how long new client certificates are valid; zero means
+	// certs.DefaultValidity.
+	Validity time.Duration
+
+	// Keys gives new keys. Nil makes each when it is needed.
+	Keys *certs.KeyPool
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+func (t *Task) now() time.Time {
+	if t.Now == nil {
+		return time.Now()
+	}
+	return t.Now()
+}
+
+// Phase makes every file of an initial control-plane node.
+func Phase() phases.Phase[Task] {
+	return family("make the kubeconfig files",
+		"hactl init phase certs ca", users())
+}
+
+// JoinPhase makes the files of a joining control-plane node. The kubelet gets
+// its own by TLS bootstrap, and super-admin.conf is only on the initial node.
+func JoinPhase() phases.Phase[Task] {
+	var list []user
+	for _, u := range users() {
+		if u.join {
+			list = append(list, u)
+		}
+	}
+	return family("make the kubeconfig files of this node",
+		"hactl join phase control-plane-prepare download-certs", list)
+}
+
+// family makes one sub-phase of each user. caCommand makes a missing CA.
+func family(title, caCommand string, list []user) phases.Phase[Task] {
+	p := phases.Phase[Task]{Name: "kubeconfig", Title: title}
+	for _, u := range list {
+		p.Phases = append(p.Phases, phases.Phase[Task]{
+			Name: u.name, Title: u.title,
+			Reads:  []string{"/etc/kubernetes/pki/ca.crt", "/etc/kubernetes/pki/ca.key"},
+			Writes: []string{"/etc/kubernetes/" + u.file()},
+			Observe: func(ctx context.Context, t *Task) (phases.State, error) {
+				return t.observe(ctx, u, caCommand)
+			},
+			Apply: func(ctx context.Context, t *Task) error { return t.apply(ctx, u, caCommand) },
+		})
+	}
+	return p
+}
+
+// Problems returns everything about existing files that would make Phase
+// fail, all at once, and changes nothing. A CA that is not there yet is no
+// problem as long as no file needs it. What is wrong with the CA itself is
+// left to pki.Problems, so that nothing is told twice.
+func Problems(ctx context.Context, t *Task) []error {
+	ca, err := t.loadCA(ctx)
+	if err != nil {
+		return nil
+	}
+	var found []error
+	for _, u := range users() {
+		f, err := t.load(ctx, u)
+		switch {
+		case err == nil && f == nil && (ca.Cert == nil || ca.Key != nil):
+			// Phase makes both.
+		case err == nil && ca.Cert == nil:
+			found = append(found, t.lostCA(u))
+		case err == nil && f == nil:
+			found = append(found, t.externalCA(u))
+		case err == nil:
+			err = t.compare(ctx, u, f, ca)
+		}
+		if err != nil {
+			found = append(found, err)
+		}
+	}
+	return found
+}
+
+func (t *Task) observe(ctx context.Context, u user, caCommand string) (phases.State, error) {
+	ca, err := t.loadCA(ctx)
+	if err != nil {
+		return phases.Missing, err
+	}
+	if ca.Cert == nil {
+		return phases.Missing, t.missingCA(u, caCommand)
+	}
+	f, err := t.load(ctx, u)
+	switch {
+	case err != nil:
+		return phases.Missing, err
+	case f == nil && ca.Key == nil:
+		return phases.Missing, t.externalCA(u)
+	case f == nil:
+		return phases.Missing, nil
+	}
+	if err := t.compare(ctx, u, f, ca); err != nil {
+		return phases.Missing, err
+	}
+	return phases.Done, nil
+}
+
+func (t *Task) file(u user) string { return path.Join(t.Dir, u.file()) }
+func (t *Task) caCert() string     { return path.Join(t.CertDir, "ca.crt") }
+func (t *Task) caKey() string      { return path.Join(t.CertDir, "ca.key") }

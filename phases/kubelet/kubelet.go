@@ -1,0 +1,157 @@
+// Package kubelet configures this node's kubelet, starts it, and lets it
+// renew its own certificate.
+package kubelet
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+
+	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/kubeadm"
+	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/host"
+)
+
+// Task is what the phases work from.
+type Task struct {
+	Host    host.Host
+	Cluster *config.Cluster
+	Node    *config.Node
+	Dir     string // config.KubeletDir
+	ConfDir string // config.KubernetesDir
+}
+
+// StartPhase is phase kubelet-start: the kubelet's files, then the kubelet.
+func StartPhase() phases.Phase[Task] {
+	return phases.Phase[Task]{
+		Name:  "kubelet-start",
+		Title: "configure and start the kubelet",
+		Reads: []string{path.Join(config.KubernetesDir, "kubelet.conf")},
+		Writes: []string{
+			path.Join(config.KubeletDir, "config.yaml"), path.Join(config.KubeletDir, "instance-config.yaml"),
+			path.Join(config.KubeletDir, "kubeadm-flags.env"), config.KubeletUnit,
+		},
+		Observe: observeStart,
+		Apply:   applyStart,
+	}
+}
+
+func observeStart(ctx context.Context, t *Task) (phases.State, error) {
+	stale, err := t.stale(ctx)
+	if err != nil || len(stale) > 0 {
+		return phases.Missing, err
+	}
+	status, err := t.Host.Services().Status(ctx, config.KubeletUnit)
+	if err != nil || !status.Active {
+		return phases.Missing, err
+	}
+	return phases.Done, nil
+}
+
+func applyStart(ctx context.Context, t *Task) error {
+	services := t.Host.Services()
+	status, err := services.Status(ctx, config.KubeletUnit)
+	if err != nil {
+		return err
+	}
+	if !status.Exists {
+		return &phases.Fault{
+			What:  "there is no service " + config.KubeletUnit + " on this machine",
+			Fixes: []string{"install the kubelet with its systemd unit, for example: apt-get install kubelet"},
+		}
+	}
+	stale, err := t.stale(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range stale {
+		if err := t.Host.WriteFile(ctx, f.path, f.data, 0o644); err != nil {
+			return fmt.Errorf("write the kubelet's configuration: %w", err)
+		}
+	}
+	if !status.Enabled {
+		if err := services.Enable(ctx, config.KubeletUnit); err != nil {
+			return fmt.Errorf("let %s start with the machine: %w", config.KubeletUnit, err)
+		}
+	}
+	if err := services.Restart(ctx, config.KubeletUnit); err != nil {
+		return &phases.Fault{
+			What:  config.KubeletUnit + " does not start",
+			Why:   err,
+			Fixes: []string{"look at: journalctl -xeu kubelet"},
+		}
+	}
+	return nil
+}
+
+type file struct {
+	path string
+	data []byte
+}
+
+// stale returns the files that are missing or differ from what they should
+// hold.
+func (t *Task) stale(ctx context.Context) ([]file, error) {
+	want, err := t.files(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var stale []file
+	for _, f := range want {
+		live, err := t.Host.ReadFile(ctx, f.path)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if err != nil || !bytes.Equal(live, f.data) {
+			stale = append(stale, f)
+		}
+	}
+	return stale, nil
+}
+
+func (t *Task) files(ctx context.Context) ([]file, error) {
+	c := *t.Cluster
+	c.Kubelet = *c.Kubelet.DeepCopy()
+	c.Kubelet.ContainerRuntimeEndpoint = t.Node.CRISocket
+	if c.Kubelet.ResolverConfig == nil {
+		// Pods must not be given the stub resolver that systemd-resolved
+		// runs at the node's loopback.
+		resolved, err := t.Host.Services().Status(ctx, "systemd-resolved.service")
+		if err != nil {
+			return nil, err
+		}
+		if resolved.Active {
+			c.Kubelet.ResolverConfig = new("/run/systemd/resolve/resolv.conf")
+		}
+	}
+	data, err := kubeadm.EncodeKubelet(&c)
+	if err != nil {
+		return nil, err
+	}
+	return []file{
+		{path.Join(t.Dir, "instance-config.yaml"), fmt.Appendf(nil, "containerRuntimeEndpoint: %q\n", t.Node.CRISocket)},
+		{path.Join(t.Dir, "config.yaml"), data},
+		{path.Join(t.Dir, "kubeadm-flags.env"), fmt.Appendf(nil, "KUBELET_KUBEADM_ARGS=%q\n", strings.Join(t.flags(), " "))},
+	}, nil
+}
+
+// flags are the kubelet's command line beyond its configuration file.
+func (t *Task) flags() []string {
+	var flags []string
+	given := func(name string) bool {
+		return slices.ContainsFunc(t.Node.KubeletArgs, func(a config.Arg) bool { return a.Name == name })
+	}
+	if t.Node.Name != t.Node.Hostname && !given("hostname-override") {
+		flags = append(flags, "--hostname-override="+t.Node.Name)
+	}
+	for _, a := range t.Node.KubeletArgs {
+		flags = append(flags, "--"+a.Name+"="+a.Value)
+	}
+	return flags
+}

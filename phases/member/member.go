@@ -1,0 +1,153 @@
+// Package member makes this node's etcd member: its manifest and its data
+// directory.
+package member
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"path"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/templates/staticpod"
+)
+
+// Name is the pod's name.
+const Name = "etcd"
+
+const metricsPort = 2381
+
+// Task is what the phases work from.
+type Task struct {
+	Files    host.Files
+	Cluster  *config.Cluster
+	Local    config.Endpoint
+	NodeName string
+	Timeouts config.Timeouts
+	Environ  []string
+	Dir      string // of the manifests
+}
+
+// Phase is phase etcd of init: the first member of a new cluster.
+func Phase() phases.Phase[Task] {
+	return phases.Phase[Task]{
+		Name:  "etcd",
+		Title: "static pod of etcd",
+		Skip: func(t *Task) string {
+			if t.Cluster.Etcd.External != nil {
+				return "etcd is external"
+			}
+			return ""
+		},
+		Phases: []phases.Phase[Task]{{
+			Name:    "local",
+			Title:   "manifest and data directory of etcd",
+			Writes:  []string{staticpod.Path(config.ManifestsDir, Name), config.DefaultEtcdDir},
+			Observe: observe,
+			Apply:   apply,
+		}},
+	}
+}
+
+func observe(ctx context.Context, t *Task) (phases.State, error) {
+	same, err := t.pod().OnDisk(ctx, t.Files, t.Dir)
+	if err != nil || !same {
+		return phases.Missing, err
+	}
+	if _, err := t.Files.Stat(ctx, t.Cluster.Etcd.Local.DataDir); err != nil {
+		return phases.Missing, nil
+	}
+	return phases.Done, nil
+}
+
+func apply(ctx context.Context, t *Task) error {
+	if err := t.Files.Mkdir(ctx, t.Cluster.Etcd.Local.DataDir, 0o700); err != nil {
+		return fmt.Errorf("make etcd's data directory: %w", err)
+	}
+	if err := t.pod().Write(ctx, t.Files, t.Dir); err != nil {
+		return fmt.Errorf("write the manifest of etcd: %w", err)
+	}
+	return nil
+}
+
+func (t *Task) pod() staticpod.Pod {
+	l := t.Cluster.Etcd.Local
+	certs := path.Join(t.Cluster.CertificatesDir, "etcd")
+	host, port, scheme := t.metrics()
+	return staticpod.Pod{
+		Name: Name, Image: t.Cluster.EtcdImage(),
+		Command: staticpod.Command(Name, t.flags(certs), l.ExtraArgs),
+		Mounts: []staticpod.Mount{
+			staticpod.Same("etcd-data", l.DataDir, false, corev1.HostPathDirectoryOrCreate),
+			staticpod.Same("etcd-certs", certs, false, corev1.HostPathDirectoryOrCreate),
+		},
+		Env:         staticpod.Env(nil, l.ExtraEnvs),
+		Annotations: map[string]string{"kubeadm.kubernetes.io/etcd.advertise-client-urls": t.url(2379)},
+		CPU:         "100m", Memory: "100Mi",
+		ProbeHost: host, ProbePort: port, ProbeScheme: scheme,
+		LivePath: "/livez", ReadyPath: "/readyz", StartupPath: "/readyz",
+		StartupLimit: t.Timeouts.ControlPlane,
+	}
+}
+
+func (t *Task) flags(certs string) map[string]string {
+	return map[string]string{
+		"advertise-client-urls":          t.url(2379),
+		"cert-file":                      path.Join(certs, "server.crt"),
+		"client-cert-auth":               "true",
+		"data-dir":                       t.Cluster.Etcd.Local.DataDir,
+		"feature-gates":                  "InitialCorruptCheck=true",
+		"initial-advertise-peer-urls":    t.url(2380),
+		"initial-cluster":                t.NodeName + "=" + t.url(2380),
+		"key-file":                       path.Join(certs, "server.key"),
+		"listen-client-urls":             join("https", t.loopback(), 2379) + "," + t.url(2379),
+		"listen-metrics-urls":            join("http", t.loopback(), metricsPort),
+		"listen-peer-urls":               t.url(2380),
+		"name":                           t.NodeName,
+		"peer-cert-file":                 path.Join(certs, "peer.crt"),
+		"peer-client-cert-auth":          "true",
+		"peer-key-file":                  path.Join(certs, "peer.key"),
+		"peer-trusted-ca-file":           path.Join(certs, "ca.crt"),
+		"snapshot-count":                 "10000",
+		"trusted-ca-file":                path.Join(certs, "ca.crt"),
+		"watch-progress-notify-interval": "5s",
+	}
+}
+
+// metrics is where etcd serves its health: the first of the metrics URLs.
+func (t *Task) metrics() (string, int32, corev1.URIScheme) {
+	given, ok := staticpod.Extra(t.Cluster.Etcd.Local.ExtraArgs, "listen-metrics-urls")
+	if !ok {
+		return t.loopback(), metricsPort, corev1.URISchemeHTTP
+	}
+	first, _, _ := strings.Cut(given, ",")
+	u, err := url.Parse(first)
+	if err != nil || u.Hostname() == "" {
+		return t.loopback(), metricsPort, corev1.URISchemeHTTP
+	}
+	port, err := strconv.ParseInt(u.Port(), 10, 32)
+	if err != nil {
+		port = metricsPort
+	}
+	return staticpod.ProbeAddress(u.Hostname()), int32(port), corev1.URIScheme(strings.ToUpper(u.Scheme))
+}
+
+func (t *Task) loopback() string {
+	if t.Local.Address.Is6() {
+		return "::1"
+	}
+	return "127.0.0.1"
+}
+
+func (t *Task) url(port int) string { return join("https", t.Local.Address.String(), port) }
+
+func join(scheme, host string, port int) string {
+	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
+}

@@ -1,0 +1,116 @@
+// Package node labels and taints this node's Node object.
+package node
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/kube"
+	"github.com/hactl/hactl/phases/wait"
+)
+
+// labels mark a control-plane node (kubeadm v1.37,
+// phases/markcontrolplane/markcontrolplane.go).
+var labels = [...]string{config.ControlPlaneRole, "node.kubernetes.io/exclude-from-external-load-balancers"}
+
+// Task is what the phase works from.
+type Task struct {
+	API  kube.API
+	Node *config.Node
+	// Limit is how long the kubelet may take to register the node.
+	Limit time.Duration
+}
+
+// MarkPhase is phase mark-control-plane.
+func MarkPhase() phases.Phase[Task] {
+	return phases.Phase[Task]{
+		Name:    "mark-control-plane",
+		Title:   "label and taint the node",
+		Writes:  []string{"Node: labels and taints of a control plane"},
+		Observe: observe,
+		Apply:   apply,
+	}
+}
+
+func observe(ctx context.Context, t *Task) (phases.State, error) {
+	n := t.object()
+	if err := t.API.Get(ctx, n); err != nil {
+		if apierrors.IsNotFound(err) || kube.Unreachable(err) {
+			return phases.Missing, nil
+		}
+		return phases.Missing, fmt.Errorf("read node %s: %w", t.Node.Name, err)
+	}
+	if mark(n, t.Node.Taints) {
+		return phases.Missing, nil
+	}
+	return phases.Done, nil
+}
+
+func apply(ctx context.Context, t *Task) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c := wait.Condition{
+		What:      "node " + t.Node.Name + " is registered by its kubelet and marked as a control plane",
+		LimitName: "timeouts.kubeletHealthCheck",
+		Check:     t.try,
+	}
+	if changes, err := t.API.Watch(ctx, t.object()); err == nil {
+		c.Wake = append(c.Wake, changes)
+	}
+	return wait.For(ctx, t.Limit, c)
+}
+
+// try marks the node once. What another writer or the kubelet's registration
+// can still change is not final.
+func (t *Task) try(ctx context.Context) (bool, string, error) {
+	n := t.object()
+	err := t.API.Get(ctx, n)
+	if err == nil {
+		if !mark(n, t.Node.Taints) {
+			return true, "", nil
+		}
+		err = t.API.Update(ctx, n)
+	}
+	switch {
+	case err == nil:
+		return true, "", nil
+	case apierrors.IsNotFound(err):
+		return false, "not registered yet", nil
+	case apierrors.IsConflict(err):
+		return false, "changed by somebody else meanwhile", nil
+	case kube.Unreachable(err), apierrors.IsServerTimeout(err), apierrors.IsTooManyRequests(err), apierrors.IsForbidden(err):
+		return false, err.Error(), nil
+	}
+	return false, "", fmt.Errorf("mark node %s: %w", t.Node.Name, err)
+}
+
+func (t *Task) object() *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: t.Node.Name}}
+}
+
+// mark sets the labels and adds the taints, and says whether that changed
+// the node. Taints that somebody else set stay.
+func mark(n *corev1.Node, taints []corev1.Taint) bool {
+	changed := false
+	for _, label := range labels {
+		if value, ok := n.Labels[label]; !ok || value != "" {
+			metav1.SetMetaDataLabel(&n.ObjectMeta, label, "")
+			changed = true
+		}
+	}
+	for _, taint := range taints {
+		if !slices.ContainsFunc(n.Spec.Taints, func(live corev1.Taint) bool { return live.MatchTaint(&taint) && live.Value == taint.Value }) {
+			n.Spec.Taints = append(n.Spec.Taints, taint)
+			changed = true
+		}
+	}
+	return changed
+}
