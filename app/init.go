@@ -1,0 +1,204 @@
+// Package app holds the use cases: what a command does, as a list of phases
+// over ports. Nothing here prints; events and typed results go to the
+// caller.
+package app
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net/netip"
+	"path"
+	"time"
+
+	"github.com/hactl/hactl/certs"
+	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/addons"
+	"github.com/hactl/hactl/phases/controlplane"
+	"github.com/hactl/hactl/phases/joincommand"
+	"github.com/hactl/hactl/phases/kubeconfig"
+	"github.com/hactl/hactl/phases/kubelet"
+	"github.com/hactl/hactl/phases/member"
+	"github.com/hactl/hactl/phases/node"
+	"github.com/hactl/hactl/phases/pki"
+	"github.com/hactl/hactl/phases/preflight"
+	"github.com/hactl/hactl/phases/publish"
+	"github.com/hactl/hactl/phases/ready"
+	"github.com/hactl/hactl/phases/token"
+)
+
+// InitInput is what Init needs from its caller.
+type InitInput struct {
+	// Config has no defaults set yet.
+	Config *config.Init
+	// Warnings came up while the configuration was read.
+	Warnings []string
+	// Kubeconfig is an administrator's kubeconfig file, "" for the one that
+	// init makes.
+	Kubeconfig  string
+	UploadCerts bool
+	// HideToken and HideKey keep the secrets out of the result.
+	HideToken, HideKey bool
+	// Only and Skip are paths as users type them.
+	Only, Skip []string
+	// Environ is the process's environment; proxy settings go from there to
+	// the components.
+	Environ []string
+	// Privileged says that the process may change the machine.
+	Privileged bool
+}
+
+// Initial is the data of one run of init: a task for each phase family.
+type Initial struct {
+	preflight    preflight.Task
+	pki          pki.Task
+	kubeconfig   kubeconfig.Task
+	member       member.Task
+	controlPlane controlplane.Task
+	kubelet      kubelet.Task
+	ready        ready.Task
+	publish      publish.Task
+	node         node.Task
+	token        token.Task
+	addons       addons.Task
+	join         joincommand.Task
+
+	now func() time.Time
+}
+
+// InitPhases is init, from top to bottom.
+func InitPhases() []phases.Phase[Initial] {
+	return []phases.Phase[Initial]{
+		phases.Lift(preflight.InitPhase(), func(s *Initial) *preflight.Task { return &s.preflight }),
+		phases.Lift(pki.Phase(), func(s *Initial) *pki.Task { return &s.pki }),
+		phases.Lift(kubeconfig.Phase(), func(s *Initial) *kubeconfig.Task { return &s.kubeconfig }),
+		phases.Lift(member.Phase(), func(s *Initial) *member.Task { return &s.member }),
+		phases.Lift(controlplane.Phase(), func(s *Initial) *controlplane.Task { return &s.controlPlane }),
+		phases.Lift(kubelet.StartPhase(), func(s *Initial) *kubelet.Task { return &s.kubelet }),
+		phases.Lift(ready.Phase(), func(s *Initial) *ready.Task { return &s.ready }),
+		phases.Lift(publish.ConfigPhase(), func(s *Initial) *publish.Task { return &s.publish }),
+		phases.Lift(publish.CertsPhase(), func(s *Initial) *publish.Task { return &s.publish }),
+		phases.Lift(node.MarkPhase(), func(s *Initial) *node.Task { return &s.node }),
+		phases.Lift(token.Phase(), func(s *Initial) *token.Task { return &s.token }),
+		phases.Lift(kubelet.FinalizePhase(), func(s *Initial) *kubelet.Task { return &s.kubelet }),
+		phases.Lift(addons.Phase(), func(s *Initial) *addons.Task { return &s.addons }),
+		phases.Lift(joincommand.Phase(), (*Initial).joinTask),
+	}
+}
+
+// joinTask takes over what earlier phases of the run have made.
+func (s *Initial) joinTask() *joincommand.Task {
+	s.join.CertificateKey = s.publish.Key
+	return &s.join
+}
+
+// Init makes this node the first control plane of a new cluster. Title is
+// told what begins, notify gets the events. The result is nil when only one
+// phase ran that has none.
+func Init(ctx context.Context, in InitInput, title func(string), notify func(phases.Event)) (*InitResult, error) {
+	list := InitPhases()
+	o := phases.Options{Notify: notify}
+	var err error
+	if o.Only, err = phases.Resolve(list, in.Only); err != nil {
+		return nil, err
+	}
+	if o.Skip, err = phases.Resolve(list, in.Skip); err != nil {
+		return nil, err
+	}
+	skipAddons(in.Config, o.Skip)
+	m := newMachine(in.Config.DryRun)
+	defer m.close()
+	if err := m.settle(ctx, in.Config, notify); err != nil {
+		return nil, err
+	}
+	if err := m.connect(ctx, in); err != nil {
+		return nil, err
+	}
+	s := m.initial(ctx, in)
+	defer s.pki.Keys.Close()
+	if len(in.Only) == 0 {
+		title("init of " + in.Config.Node.Name + " (" + in.Config.Local.Address.String() + "), Kubernetes " + in.Config.Cluster.Version)
+	}
+	for _, w := range in.Warnings {
+		notify(phases.Event{Phase: "config", Kind: phases.Warning, Reason: w})
+	}
+	if err := phases.Run(ctx, list, s, o); err != nil {
+		return nil, err
+	}
+	return m.result(ctx, in, s)
+}
+
+// skipAddons makes a skipped addon and a disabled one the same thing, so
+// that the uploaded configuration tells later nodes the truth.
+func skipAddons(c *config.Init, skip []string) {
+	for _, p := range skip {
+		if p == "addon" || p == "addon/coredns" {
+			c.Cluster.DNS.Disabled = true
+		}
+		if p == "addon" || p == "addon/kube-proxy" {
+			c.Cluster.ProxyDisabled = true
+		}
+	}
+}
+
+// initial makes the tasks. They share the configuration and the ports.
+func (m *machine) initial(ctx context.Context, in InitInput) *Initial {
+	c := in.Config
+	cl := &c.Cluster
+	s := &Initial{
+		now:          m.now,
+		member:       member.Task{Files: m.host, Cluster: cl, Local: c.Local, NodeName: c.Node.Name, Timeouts: c.Timeouts, Environ: in.Environ, Dir: config.ManifestsDir},
+		controlPlane: controlplane.Task{Files: m.host, Cluster: cl, Local: c.Local, Timeouts: c.Timeouts, Environ: in.Environ, Dir: config.ManifestsDir},
+		kubelet:      kubelet.Task{Host: m.host, Cluster: cl, Node: &c.Node, Dir: config.KubeletDir, ConfDir: config.KubernetesDir},
+		ready:        ready.Task{Host: m.host, API: m.api, Runtime: m.runtime, Cluster: cl, Timeouts: c.Timeouts, Dir: config.ManifestsDir, Healthy: m.healthy},
+		node:         node.Task{API: m.api, Node: &c.Node, Limit: c.Timeouts.Kubelet},
+		publish:      publish.Task{API: m.api, Host: m.host, Cluster: cl, Key: c.CertificateKey, Upload: in.UploadCerts, Limit: c.Timeouts.ControlPlane, Now: m.now},
+		addons:       addons.Task{API: m.api, Cluster: cl, Endpoint: c.Endpoint(), Environ: in.Environ, Limit: c.Timeouts.ControlPlane},
+	}
+	m.tasksOfCerts(ctx, s, c)
+	m.tasksOfNodes(s, c)
+	s.preflight = m.preflight(c, s)
+	return s
+}
+
+// keys is how many keys a new cluster needs: eleven pairs and five
+// kubeconfigs.
+const keys = 16
+
+func (m *machine) tasksOfCerts(ctx context.Context, s *Initial, c *config.Init) {
+	cl := &c.Cluster
+	algorithm, _ := certs.ParseAlgorithm(cl.EncryptionAlgorithm) // validated
+	var pool *certs.KeyPool
+	if _, err := m.host.Stat(ctx, path.Join(cl.CertificatesDir, "apiserver.key")); errors.Is(err, fs.ErrNotExist) {
+		// Made while preflight waits for the machine.
+		pool = certs.NewPool(algorithm, keys)
+	}
+	s.pki = pki.Task{
+		Host: m.host, Dir: cl.CertificatesDir, Algorithm: algorithm,
+		CAValidity: cl.CAValidity, Validity: cl.CertificateValidity,
+		NodeName: c.Node.Name, AdvertiseAddress: c.Local.Address, EndpointHost: cl.ControlPlaneEndpoint.Host,
+		ServiceDomain: cl.Networking.DNSDomain, FirstServiceIPs: []netip.Addr{cl.FirstServiceAddress()},
+		APIServerSANs: cl.APIServerSANs, ExternalEtcd: cl.Etcd.External != nil, Keys: pool, Now: m.now,
+	}
+	if l := cl.Etcd.Local; l != nil {
+		s.pki.EtcdServerSANs, s.pki.EtcdPeerSANs = l.ServerCertSANs, l.PeerCertSANs
+	}
+	s.kubeconfig = kubeconfig.Task{
+		Host: m.host, Dir: config.KubernetesDir, CertDir: cl.CertificatesDir, ClusterName: cl.Name,
+		Endpoint: "https://" + c.Endpoint().String(), LocalEndpoint: c.Local.URL(),
+		NodeName: c.Node.Name, Algorithm: algorithm, Validity: cl.CertificateValidity, Keys: pool, Now: m.now,
+	}
+}
+
+func (m *machine) tasksOfNodes(s *Initial, c *config.Init) {
+	s.token = token.Task{
+		API: m.api, Host: m.host, Tokens: c.Tokens, Kubeconfig: path.Join(config.KubernetesDir, "admin.conf"),
+		Limit: c.Timeouts.ControlPlane, Now: m.now,
+	}
+	s.join = joincommand.Task{
+		Files: m.host, CertDir: c.Cluster.CertificatesDir, Endpoint: c.Endpoint(),
+		FixedEndpoint: !c.Cluster.ControlPlaneEndpoint.IsZero(),
+		Token:         s.usableToken,
+	}
+}

@@ -1,0 +1,162 @@
+// Package cmd is hactl's command line: flags in, a use case of package app,
+// its events and result out. It is the only package that prints.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/lithammer/dedent"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/hactl/hactl/app"
+	"github.com/hactl/hactl/cmd/render"
+	"github.com/hactl/hactl/phases"
+)
+
+// Streams are where a command reads and prints.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer // results
+	Err io.Writer // progress and errors
+}
+
+// width is the number of columns of the terminal behind Err, 0 if there is
+// none.
+func (s Streams) width() int {
+	f, ok := s.Err.(*os.File)
+	if !ok || os.Getenv("TERM") == "dumb" || !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
+}
+
+// exitCodes stands at the end of every help text.
+const exitCodes = `
+Exit codes:
+  0 done   1 failed   2 usage or configuration   3 preflight   4 timeout
+  5 refused as unsafe   130 interrupted
+`
+
+const usageTemplate = `{{if .Runnable}}Usage:
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}{{if .Runnable}}
+
+{{end}}Usage:
+  {{.CommandPath}} [command]
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+` + exitCodes
+
+// Execute runs hactl with the arguments that follow its name and returns the
+// exit code.
+func Execute(ctx context.Context, streams Streams, args []string) int {
+	root := NewCommand(streams)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var shown *shownError
+	if errors.As(err, &shown) {
+		return int(shown.code)
+	}
+	x := app.Explain(err)
+	format, _ := root.PersistentFlags().GetString("output")
+	r, formatErr := render.New(render.Format(format), streams.Out, streams.Err, streams.width)
+	if formatErr != nil {
+		r, _ = render.New(render.Text, streams.Out, streams.Err, streams.width)
+	}
+	r.Error(x)
+	return int(x.Code)
+}
+
+// shownError is an error that a renderer has shown already.
+type shownError struct{ code phases.Code }
+
+func (e *shownError) Error() string { return "already shown" }
+
+// NewCommand returns the command hactl.
+func NewCommand(streams Streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "hactl",
+		Short: "Bring up highly available Kubernetes control planes and keep them safe",
+		Long: text(`
+			hactl brings up highly available Kubernetes control planes and keeps them
+			safe. It reads kubeadm's configuration files, takes its flags and writes
+			the same files and objects; either tool can work on the other's cluster.
+		`),
+		Example: examples(`
+			# the first control plane, behind a load balancer
+			hactl init --control-plane-endpoint lb.example.com:6443 --upload-certs
+
+			# one phase alone
+			hactl init phase certs apiserver
+		`),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			return applySettings(c)
+		},
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpTemplate("{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}\n\n{{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return &phases.Fault{What: err.Error(), Fixes: []string{"see: " + c.CommandPath() + " --help"}, Exit: phases.CodeUsage}
+	})
+	root.PersistentFlags().StringP("output", "o", "text", "text for people, json for programs")
+	root.AddCommand(newInit(streams), newCerts(streams), newToken(streams), newVersion(streams))
+	return root
+}
+
+// noArgs refuses arguments with a fault instead of cobra's plain error.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	return &phases.Fault{
+		What:  "unknown command or argument: " + args[0],
+		Fixes: []string{"see: " + c.CommandPath() + " --help"},
+		Exit:  phases.CodeUsage,
+	}
+}
+
+// group is a command that only holds others.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c.AddCommand(commands...)
+	return c
+}
+
+// text takes a raw string that begins with a line break and is indented with
+// the code.
+func text(s string) string { return dedent.Dedent(s)[1:] }
+
+// examples is text, indented as the help shows examples.
+func examples(s string) string {
+	lines := strings.Split(strings.TrimRight(text(s), "\n\t "), "\n")
+	for i, line := range lines {
+		if line != "" {
+			lines[i] = "  " + line
+		}
+	}
+	return strings.Join(lines, "\n")
+}
