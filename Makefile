@@ -1,0 +1,47 @@
+# make          builds bin/hactl
+# make demo     a load balancer and a control plane on this machine
+# make test     everything that must pass; make unit is its fast part
+SHELL := /bin/bash
+.DEFAULT_GOAL := build
+.PHONY: build unit verify e2e test demo demo-down soak golden help
+
+GO      ?= go
+LDFLAGS := -s -w
+TOOL    := $(GO) tool -modfile=e2e/toolchain/go.mod
+LOGS    := $(CURDIR)/logs
+# The packages whose tests need the lab.
+LAB_TESTS := ./e2e/...
+SOURCES := ./app/... ./certs/... ./cmd/... ./config/... ./etcd/... ./phases/... ./templates/... ./e2e/...
+
+help: ## these lines
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+build: ## bin/hactl
+	@CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/hactl ./cmd/hactl
+
+verify: ## format, vet, staticcheck, go.mod
+	@out=$$(gofmt -l app certs cmd config etcd phases templates e2e); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
+	@echo "vet";         $(GO) vet $(SOURCES)
+	@echo "vet e2e";     $(GO) vet -tags e2e ./e2e/... ./phases/...
+	@echo "staticcheck"; $(TOOL) staticcheck -tags e2e $(SOURCES)
+	@echo "go.mod";      $(GO) mod tidy -diff
+
+unit: ## unit tests with the race detector, under a minute when warm
+	@$(GO) test -race $(SOURCES)
+
+e2e: build ## end-to-end tests on real nodes; needs root on Linux
+	@$(GO) run ./e2e/lab build
+	@mkdir -p $(LOGS)
+	@$(TOOL) gotestsum --format standard-verbose --jsonfile $(LOGS)/e2e.json -- -tags e2e -count=1 -timeout 60m -p 1 $(LAB_TESTS)
+	@echo "slowest tests:"; $(TOOL) gotestsum tool slowest --num 10 --jsonfile $(LOGS)/e2e.json
+
+test: verify unit e2e ## everything that must pass
+
+demo: build ## a load balancer and a control plane on this machine
+	@$(GO) run ./e2e/demo
+
+soak: build ## long repetitions
+	@HACTL_SOAK=1 $(GO) test -tags e2e -count=1 -timeout 170m -p 1 -v ./e2e/...
+
+golden: ## write the golden files anew
+	@$(GO) test ./cmd/... ./config/... ./templates/... ./app/... -update
