@@ -21,7 +21,7 @@ import (
 
 // initFlags are the flags of init, by kubeadm's names.
 type initFlags struct {
-	config, kubeconfig, kubeconfigDir string
+	config, kubeconfig string
 
 	advertiseAddress, endpoint         string
 	bindPort                           int
@@ -34,7 +34,6 @@ type initFlags struct {
 	token                              string
 	tokenTTL                           time.Duration
 	certificateKey, certificateKeyFile string
-	patches                            string
 
 	uploadCerts, dryRun, skipTokenPrint, skipKeyPrint bool
 }

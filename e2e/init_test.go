@@ -53,6 +53,7 @@ func TestInit(t *testing.T) {
 	t.Run("UploadedCerts", func(t *testing.T) { uploadedCerts(t, cp, result.CertificateKey) })
 	t.Run("KubeadmJoins", func(t *testing.T) { kubeadmJoins(t, lab, result) })
 	t.Run("Workload", func(t *testing.T) { workload(t, cp) })
+	t.Run("Ports", func(t *testing.T) { ports(t, cp) })
 	t.Run("TokenExpires", func(t *testing.T) { tokenExpires(t, cp) })
 }
 
@@ -307,8 +308,7 @@ func secretField(t *testing.T, cp *nodes.Node, name, field string) string {
 // commands that hactl gave.
 func kubeadmJoins(t *testing.T, lab *nodes.Lab, result initResult) {
 	for name, command := range map[string]string{"cp-2": result.Join.ControlPlaneCommand, "worker-1": result.Join.WorkerCommand} {
-		// The flag is for what the lab's kubelets are configured to live with.
-		argv := append(strings.Fields(command), "--ignore-preflight-errors=SystemVerification")
+		argv := append(strings.Fields(command), "--ignore-preflight-errors="+lab.IgnoredChecks())
 		if r, err := lab.Node(name).Run(t.Context(), argv...); err != nil {
 			t.Fatalf("%v\n%s", err, r.Stdout)
 		}

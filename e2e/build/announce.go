@@ -1,3 +1,5 @@
+//go:build linux
+
 package build
 
 // announce says how long this will take, before anything starts.

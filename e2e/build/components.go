@@ -1,3 +1,5 @@
+//go:build linux
+
 package build
 
 import (
@@ -202,7 +204,10 @@ func (c component) compile(ctx context.Context, log *reporter, dir string) error
 	}
 	var compiled atomic.Int64
 	done := log.during("build "+c.name, func() string {
-		return fmt.Sprintf("%d of about %d packages compiled", compiled.Load(), c.packages)
+		if n := compiled.Load(); n > 0 {
+			return fmt.Sprintf("%d of about %d packages compiled", n, c.packages)
+		}
+		return "compiled before, linking"
 	})
 	defer done()
 	if err := command.Start(); err != nil {

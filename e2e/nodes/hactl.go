@@ -2,28 +2,25 @@ package nodes
 
 import (
 	"context"
-	"errors"
-	"io/fs"
-	"os"
+	"fmt"
 )
 
-// cgroupV1Settings let hactl go on where the kernel has cgroup v1: the
-// nodes' kubelets are configured to live with it, which hactl cannot know.
-const cgroupV1Settings = "ignore-preflight-errors: [SystemVerification]\n"
-
-// InstallHactl puts a hactl binary of this machine on every running cluster
-// node, with the settings that this machine's kernel asks for.
+// InstallHactl puts a hactl binary of this machine on every running node,
+// with settings for what this machine's kernel cannot give the nodes (see
+// IgnoredChecks).
 func (l *Lab) InstallHactl(ctx context.Context, binary string) error {
 	if err := l.Install(ctx, binary, "/usr/local/bin/hactl", 0o755); err != nil {
 		return err
 	}
-	if _, err := os.Stat("/sys/fs/cgroup/cgroup.controllers"); !errors.Is(err, fs.ErrNotExist) {
-		return err // nil: the kernel has cgroup v2
+	checks := l.IgnoredChecks()
+	if checks == "" {
+		return nil
 	}
+	settings := fmt.Sprintf("ignore-preflight-errors: [%s]\n", checks)
 	return each(l.Nodes(), func(n *Node) error {
 		if !n.Running() {
 			return nil
 		}
-		return n.WriteFile(ctx, "/etc/hactl/config.yaml", []byte(cgroupV1Settings), 0o644)
+		return n.WriteFile(ctx, "/etc/hactl/config.yaml", []byte(settings), 0o644)
 	})
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package nodes
 
 import (
@@ -74,6 +76,9 @@ func Open(name string) (*Lab, error) {
 
 // List returns the names of the labs that run.
 func List() ([]string, error) {
+	if err := build.CheckHost(); err != nil {
+		return nil, err
+	}
 	all, err := labs()
 	if err != nil {
 		return nil, err

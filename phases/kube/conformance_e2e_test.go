@@ -16,7 +16,7 @@ import (
 func TestServerConformance(t *testing.T) {
 	path := os.Getenv("HACTL_E2E_KUBECONFIG")
 	if path == "" {
-		t.Skip("HACTL_E2E_KUBECONFIG is not set")
+		t.Fatal("HACTL_E2E_KUBECONFIG is not set")
 	}
 	client := kube.NewClient(kube.FromKubeconfig(host.NewLocal(""), "", path))
 	t.Run("Client", func(t *testing.T) { kubetest.Run(t, func() kube.API { return client }) })

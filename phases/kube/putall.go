@@ -28,8 +28,8 @@ const (
 
 // PutAll puts the objects, all at the same time. What a server that is just
 // starting answers is tried again until limit is over; then the error is a
-// *wait.TimeoutError. Any other error is final and names its object. A limit
-// of zero means none.
+// *wait.TimeoutError. Any other error is final and names its object; of
+// several, it is the first. A limit of zero means none.
 func PutAll(ctx context.Context, api API, limit time.Duration, objs ...Object) error {
 	calls := make([]attempt, len(objs))
 	for i, obj := range objs {
@@ -105,20 +105,19 @@ func insist(ctx context.Context, api API, limit time.Duration, calls []attempt) 
 		LimitName: limitName,
 		Check: func(ctx context.Context) (bool, string, error) {
 			all(ctx, calls)
-			var pending []attempt
-			var final []error
+			var pending, final []attempt
 			for _, c := range calls {
 				switch {
 				case c.err == nil:
 				case transient(ctx, api, c.err, time.Since(began)):
 					pending = append(pending, c)
 				default:
-					final = append(final, fmt.Errorf("%s: %w", c.name, c.err))
+					final = append(final, c)
 				}
 			}
 			calls = pending
 			if len(final) > 0 {
-				return false, "", errors.Join(final...)
+				return false, "", fmt.Errorf("%s: %w", names(final), final[0].err)
 			}
 			if len(pending) > 0 {
 				return false, pending[0].err.Error(), nil

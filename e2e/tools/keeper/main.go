@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command keeper holds one lab. It is process 1 of the lab's own process,
 // mount and network namespaces: everything of the lab lives inside them, so
 // when the keeper ends, the kernel ends every node, unmounts every mount and

@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command shield starts kube-proxy with private copies of the two settings of
 // connection tracking that belong to the whole machine. A lab node shares its
 // kernel with the machine and with every other node: there kube-proxy may not
