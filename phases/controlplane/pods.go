@@ -38,7 +38,7 @@ func (t *Task) apiServer(ctx context.Context) (staticpod.Pod, error) {
 	return staticpod.Pod{
 		Name: APIServer, Image: c.Image(APIServer),
 		Command:     staticpod.Command(APIServer, flags, extra),
-		Mounts:      append(mounts, extraMounts(c.APIServer)...),
+		Mounts:      withExtra(mounts, c.APIServer),
 		Env:         staticpod.Env(t.Environ, c.APIServer.ExtraEnvs),
 		Annotations: map[string]string{"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint": t.Local.String()},
 		CPU:         "250m",
@@ -97,10 +97,7 @@ func (t *Task) etcdFlags(flags map[string]string) error {
 	if t.Local.Address.Is6() {
 		server = "https://[::1]:2379"
 	}
-	if urls, ok := staticpod.Extra(e.Local.ExtraArgs, "advertise-client-urls"); ok {
-		server = urls
-	}
-	flags["etcd-servers"] = server
+	flags["etcd-servers"] = staticpod.Merged(server, e.Local.ExtraArgs, "advertise-client-urls")
 	flags["etcd-cafile"] = path.Join(t.Cluster.CertificatesDir, "etcd/ca.crt")
 	flags["etcd-certfile"] = path.Join(t.Cluster.CertificatesDir, "apiserver-etcd-client.crt")
 	flags["etcd-keyfile"] = path.Join(t.Cluster.CertificatesDir, "apiserver-etcd-client.key")
@@ -114,21 +111,26 @@ func (t *Task) etcdMounts() []staticpod.Mount {
 	if x == nil {
 		return nil
 	}
+	mounted := append(slices.Clone(systemCertDirs[:]), t.Cluster.CertificatesDir, "/etc/ssl/certs")
 	var dirs []string
 	for _, file := range []string{x.CAFile, x.CertFile, x.KeyFile} {
-		dir := path.Dir(file)
-		inside := func(parent string) bool { return dir == parent || strings.HasPrefix(dir, parent+"/") }
-		known := slices.ContainsFunc(append(dirs, t.Cluster.CertificatesDir, "/etc/ssl/certs"), inside) ||
-			slices.ContainsFunc(systemCertDirs[:], inside)
-		if file != "" && !known {
+		if dir := path.Dir(file); file != "" && !slices.ContainsFunc(append(dirs, mounted...), holds(dir)) {
 			dirs = append(dirs, dir)
 		}
 	}
+	slices.Sort(dirs) // parents before what they hold
 	var mounts []staticpod.Mount
 	for i, dir := range dirs {
-		mounts = append(mounts, staticpod.Same(fmt.Sprintf("etcd-certs-%d", i), dir, true, corev1.HostPathDirectoryOrCreate))
+		if !slices.ContainsFunc(dirs[:i], holds(dir)) {
+			mounts = append(mounts, staticpod.Same(fmt.Sprintf("etcd-certs-%d", len(mounts)), dir, true, corev1.HostPathDirectoryOrCreate))
+		}
 	}
 	return mounts
+}
+
+// holds says whether a directory is dir or above it.
+func holds(dir string) func(parent string) bool {
+	return func(parent string) bool { return dir == parent || strings.HasPrefix(dir, parent+"/") }
 }
 
 func (t *Task) controllerManager(ctx context.Context) (staticpod.Pod, error) {
@@ -167,7 +169,7 @@ func (t *Task) controllerManager(ctx context.Context) (staticpod.Pod, error) {
 	mounts := append(t.certMounts(ctx), staticpod.Same("kubeconfig", kubeconfig, true, corev1.HostPathFileOrCreate))
 	p := t.listener(ControllerManager, c.ControllerManager, ControllerManagerPort)
 	p.Command = staticpod.Command(ControllerManager, flags, c.ControllerManager.ExtraArgs)
-	p.Mounts = append(mounts, extraMounts(c.ControllerManager)...)
+	p.Mounts = withExtra(mounts, c.ControllerManager)
 	p.CPU, p.LivePath, p.StartupPath = "200m", "/healthz", "/healthz"
 	return p, nil
 }
@@ -184,7 +186,7 @@ func (t *Task) scheduler(context.Context) (staticpod.Pod, error) {
 	}
 	p := t.listener(Scheduler, c.Scheduler, SchedulerPort)
 	p.Command = staticpod.Command(Scheduler, flags, c.Scheduler.ExtraArgs)
-	p.Mounts = append([]staticpod.Mount{staticpod.Same("kubeconfig", kubeconfig, true, corev1.HostPathFileOrCreate)}, extraMounts(c.Scheduler)...)
+	p.Mounts = withExtra([]staticpod.Mount{staticpod.Same("kubeconfig", kubeconfig, true, corev1.HostPathFileOrCreate)}, c.Scheduler)
 	p.CPU, p.LivePath, p.ReadyPath, p.StartupPath = "100m", "/livez", "/readyz", "/livez"
 	return p, nil
 }
@@ -229,10 +231,10 @@ func (t *Task) externalCA(ctx context.Context) (bool, error) {
 	return certErr == nil && keyErr != nil, nil
 }
 
-func extraMounts(c config.Component) []staticpod.Mount {
-	var mounts []staticpod.Mount
+// withExtra adds the user's mounts, which may replace others by name.
+func withExtra(mounts []staticpod.Mount, c config.Component) []staticpod.Mount {
 	for _, v := range c.ExtraVolumes {
 		mounts = append(mounts, staticpod.Mount{Name: v.Name, HostPath: v.HostPath, MountPath: v.MountPath, ReadOnly: v.ReadOnly, Type: v.PathType})
 	}
-	return mounts
+	return staticpod.ByName(mounts)
 }

@@ -121,7 +121,8 @@ func (t *Task) flags(certs string) map[string]string {
 	}
 }
 
-// metrics is where etcd serves its health: the first of the metrics URLs.
+// metrics is where etcd serves its health: the first of the metrics URLs
+// (kubeadm v1.37, util/staticpod/utils.go, GetEtcdProbeEndpoint).
 func (t *Task) metrics() (string, int32, corev1.URIScheme) {
 	given, ok := staticpod.Extra(t.Cluster.Etcd.Local.ExtraArgs, "listen-metrics-urls")
 	if !ok {
@@ -129,14 +130,20 @@ func (t *Task) metrics() (string, int32, corev1.URIScheme) {
 	}
 	first, _, _ := strings.Cut(given, ",")
 	u, err := url.Parse(first)
-	if err != nil || u.Hostname() == "" {
+	if err != nil {
 		return t.loopback(), metricsPort, corev1.URISchemeHTTP
 	}
-	port, err := strconv.ParseInt(u.Port(), 10, 32)
-	if err != nil {
-		port = metricsPort
+	host, port, scheme := u.Hostname(), int32(metricsPort), corev1.URISchemeHTTP
+	if host == "" {
+		host = t.loopback()
 	}
-	return staticpod.ProbeAddress(u.Hostname()), int32(port), corev1.URIScheme(strings.ToUpper(u.Scheme))
+	if n, err := strconv.ParseUint(u.Port(), 10, 16); err == nil && n > 0 {
+		port = int32(n)
+	}
+	if u.Scheme == "https" {
+		scheme = corev1.URISchemeHTTPS
+	}
+	return host, port, scheme
 }
 
 func (t *Task) loopback() string {

@@ -118,7 +118,7 @@ func explain(err error) error {
 		return err
 	}
 	return &phases.Fault{
-		What: "the API server does not let this user write to the cluster",
+		What: "the API server does not give this user the rights that hactl needs",
 		Why:  err,
 		Fixes: []string{
 			"on the first control-plane node: hactl init phase upload-config kubeadm --kubeconfig " + config.KubernetesDir + "/super-admin.conf",

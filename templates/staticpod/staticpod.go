@@ -29,7 +29,7 @@ type Pod struct {
 	Name        string // of the pod, its container and its component label
 	Image       string
 	Command     []string
-	Mounts      []Mount
+	Mounts      []Mount // in the container's order
 	Env         []corev1.EnvVar
 	Annotations map[string]string
 	CPU, Memory string // requests; Memory may be empty
@@ -58,7 +58,6 @@ func Same(name, path string, readOnly bool, kind corev1.HostPathType) Mount {
 // Object returns the pod as the API's type.
 func (p Pod) Object() *corev1.Pod {
 	critical := int32(2000001000) // the value of class system-node-critical
-	mounts := byName(p.Mounts)
 	return &corev1.Pod{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{
@@ -67,14 +66,14 @@ func (p Pod) Object() *corev1.Pod {
 			Annotations: p.Annotations,
 		},
 		Spec: corev1.PodSpec{
-			Containers:        []corev1.Container{p.container(mounts)},
+			Containers:        []corev1.Container{p.container()},
 			HostNetwork:       true,
 			Priority:          &critical,
 			PriorityClassName: "system-node-critical",
 			SecurityContext: &corev1.PodSecurityContext{
 				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
-			Volumes: volumes(mounts),
+			Volumes: volumes(p.Mounts),
 		},
 	}
 }
@@ -88,7 +87,7 @@ func (p Pod) YAML() ([]byte, error) {
 	return data, nil
 }
 
-func (p Pod) container(mounts []Mount) corev1.Container {
+func (p Pod) container() corev1.Container {
 	c := corev1.Container{
 		Name: p.Name, Image: p.Image, ImagePullPolicy: corev1.PullIfNotPresent,
 		Command: p.Command, Env: p.Env,
@@ -98,7 +97,7 @@ func (p Pod) container(mounts []Mount) corev1.Container {
 	if p.Memory != "" {
 		c.Resources.Requests[corev1.ResourceMemory] = resource.MustParse(p.Memory)
 	}
-	for _, m := range mounts {
+	for _, m := range p.Mounts {
 		c.VolumeMounts = append(c.VolumeMounts, corev1.VolumeMount{Name: m.Name, MountPath: m.MountPath, ReadOnly: m.ReadOnly})
 	}
 	const period = 10
@@ -120,9 +119,9 @@ func (p Pod) probe(path string, delay, period, failures int32) *corev1.Probe {
 	}
 }
 
-// byName sorts by name; of two mounts with one name the later one counts, so
+// ByName sorts by name; of two mounts with one name the later one counts, so
 // that users can replace one.
-func byName(mounts []Mount) []Mount {
+func ByName(mounts []Mount) []Mount {
 	last := map[string]Mount{}
 	for _, m := range mounts {
 		last[m.Name] = m
@@ -136,7 +135,7 @@ func byName(mounts []Mount) []Mount {
 
 func volumes(mounts []Mount) []corev1.Volume {
 	var list []corev1.Volume
-	for _, m := range mounts {
+	for _, m := range ByName(mounts) {
 		list = append(list, corev1.Volume{Name: m.Name, VolumeSource: corev1.VolumeSource{
 			HostPath: &corev1.HostPathVolumeSource{Path: m.HostPath, Type: &m.Type},
 		}})
@@ -144,34 +143,51 @@ func volumes(mounts []Mount) []corev1.Volume {
 	return list
 }
 
-// Command returns a component's command line: the defaults sorted by name
-// without those that extra names, then extra as it stands (kubeadm v1.37,
-// util/arguments.go).
+// Command returns a component's command line: the defaults sorted by name,
+// each as extra's last word on it leaves it, then those of extra that replace,
+// as they stand (kubeadm v1.37, util/arguments.go).
 func Command(program string, defaults map[string]string, extra []config.Arg) []string {
-	given := map[string]bool{}
-	for _, a := range extra {
-		given[a.Name] = true
-	}
 	command := []string{program}
 	for _, name := range slices.Sorted(maps.Keys(defaults)) {
-		if !given[name] {
-			command = append(command, "--"+name+"="+defaults[name])
+		if a, ok := last(extra, name); !ok || a.Merge != config.MergeReplace {
+			command = append(command, "--"+name+"="+Merged(defaults[name], extra, name))
 		}
 	}
 	for _, a := range extra {
-		command = append(command, "--"+a.Name+"="+a.Value)
+		if a.Merge == config.MergeReplace {
+			command = append(command, "--"+a.Name+"="+a.Value)
+		}
 	}
 	return command
 }
 
+// Merged returns the value of a flag whose default is base.
+func Merged(base string, extra []config.Arg, name string) string {
+	a, ok := last(extra, name)
+	switch {
+	case !ok:
+		return base
+	case a.Merge == config.MergeAppend:
+		return base + a.Value
+	case a.Merge == config.MergePrepend:
+		return a.Value + base
+	}
+	return a.Value
+}
+
 // Extra returns the last value that extra gives for a flag.
 func Extra(extra []config.Arg, name string) (string, bool) {
+	a, ok := last(extra, name)
+	return a.Value, ok
+}
+
+func last(extra []config.Arg, name string) (config.Arg, bool) {
 	for _, a := range slices.Backward(extra) {
 		if a.Name == name {
-			return a.Value, true
+			return a, true
 		}
 	}
-	return "", false
+	return config.Arg{}, false
 }
 
 // Env returns the proxy variables of environ ("NAME=value" lines, as from
