@@ -2,7 +2,6 @@ package phases
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -82,9 +81,8 @@ func (r *run[S]) one(ctx context.Context, path string, depth int, p *Phase[S]) e
 	kind, err := r.work(ctx, path, depth, p, emit)
 	if err != nil {
 		emit(Failed, "", err)
-		var inner *PhaseError
-		if errors.As(err, &inner) {
-			return err
+		if p.Apply == nil {
+			return err // a sub-phase's, with its path
 		}
 		return &PhaseError{Phase: path, Err: err}
 	}
@@ -94,14 +92,16 @@ func (r *run[S]) one(ctx context.Context, path string, depth int, p *Phase[S]) e
 
 // work does what the phase is for and says how it ended.
 func (r *run[S]) work(ctx context.Context, path string, depth int, p *Phase[S], emit func(Kind, string, error)) (Kind, error) {
-	if err := ctx.Err(); err != nil {
-		return Failed, context.Cause(ctx)
-	}
-	if len(p.Phases) > 0 {
+	if p.Apply == nil { // a group, perhaps an empty one
+		r.begin(p, emit)
 		return Finished, r.list(ctx, path, depth+1, p.Phases)
+	}
+	if ctx.Err() != nil {
+		return Failed, context.Cause(ctx)
 	}
 	ctx = withReporter(ctx, func(k Kind, text string) { emit(k, text, nil) })
 	if p.Observe == nil {
+		r.begin(p, emit)
 		return Finished, p.Apply(ctx, r.s)
 	}
 	state, err := p.Observe(ctx, r.s)
@@ -111,9 +111,7 @@ func (r *run[S]) work(ctx context.Context, path string, depth int, p *Phase[S], 
 	if state == Done {
 		return Unchanged, nil
 	}
-	if p.Undo != nil {
-		r.applied = append(r.applied, applied[S]{p, emit})
-	}
+	r.begin(p, emit)
 	if err := p.Apply(ctx, r.s); err != nil {
 		return Failed, err
 	}
@@ -125,6 +123,13 @@ func (r *run[S]) work(ctx context.Context, path string, depth int, p *Phase[S], 
 		return Failed, &UnfinishedError{}
 	}
 	return Finished, nil
+}
+
+// begin notes that a phase may leave something to take back from here on.
+func (r *run[S]) begin(p *Phase[S], emit func(Kind, string, error)) {
+	if p.Undo != nil {
+		r.applied = append(r.applied, applied[S]{p, emit})
+	}
 }
 
 // undo takes back in reverse order. The run's context may be the one that
