@@ -31,7 +31,7 @@ func (c *Init) Resolve(f Facts) {
 	c.Node.resolve(f)
 	c.Local.resolve(f)
 	c.Networks = f.Networks
-	if f.Version != "" {
+	if f.Version != "" && c.Cluster.VersionIsLabel() {
 		c.Cluster.Version = f.Version
 	}
 	if !c.Cluster.ControlPlaneEndpoint.IsZero() {
@@ -39,6 +39,10 @@ func (c *Init) Resolve(f Facts) {
 	}
 	c.Cluster.defaultKubeProxy(c.Local.Address)
 }
+
+// VersionIsLabel says whether the version is a label, such as "stable-1",
+// that must be looked up.
+func (c *Cluster) VersionIsLabel() bool { return c.Version == "" || labelShape.MatchString(c.Version) }
 
 // resolve names the node after the machine.
 func (n *Node) resolve(f Facts) {

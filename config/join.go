@@ -37,10 +37,10 @@ type Discovery struct {
 
 // TokenDiscovery finds the cluster with a bootstrap token.
 type TokenDiscovery struct {
-	Token        Secret
-	Endpoint     HostPort
-	CACertHashes []string // "sha256:…"
-	UnsafeSkipCA bool     // take the CA of whoever answers
+	Token                    Secret
+	Endpoint                 HostPort
+	CACertHashes             []string // "sha256:…"
+	UnsafeSkipCAVerification bool     // take the CA of whoever answers
 }
 
 // FileDiscovery finds the cluster with a kubeconfig.

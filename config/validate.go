@@ -28,6 +28,8 @@ var (
 	repositoryShape = regexp.MustCompile(`^(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])(\.([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]))*|\[[a-fA-F0-9:]+\])(:[0-9]+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*$`)
 )
 
+const nameFix = "use lower-case letters, digits, '-' and '.'"
+
 // The names that fields take.
 var (
 	algorithms = []string{"RSA-2048", "RSA-3072", "RSA-4096", "ECDSA-P256", "ECDSA-P384"}
@@ -136,8 +138,8 @@ func (v *validator) component(path string, c Component) {
 	v.envs(path+".extraEnvs", c.ExtraEnvs)
 	for i, m := range c.ExtraVolumes {
 		at := fmt.Sprintf("%s.extraVolumes[%d].", path, i)
-		for _, msg := range validation.IsDNS1123Label(m.Name) {
-			v.add(at+"name", "", "%q: %s", m.Name, msg)
+		if len(validation.IsDNS1123Label(m.Name)) > 0 {
+			v.add(at+"name", "use lower-case letters, digits and '-'", "%q cannot be the name of a volume", m.Name)
 		}
 		v.absolute(at+"hostPath", m.HostPath)
 		v.absolute(at+"mountPath", m.MountPath)
@@ -153,7 +155,7 @@ func (v *validator) args(path string, args []Arg) {
 		if a.Name == "" {
 			v.add(at+".name", "", "is empty")
 		} else if strings.HasPrefix(a.Name, "-") {
-			v.add(at+".name", "write "+strings.TrimLeft(a.Name, "-"), "%q: names stand without dashes", a.Name)
+			v.add(at+".name", "write "+strings.TrimLeft(a.Name, "- "), "%q: names stand without dashes", a.Name)
 		}
 		if a.Merge != MergeReplace && a.Merge != MergeAppend && a.Merge != MergePrepend {
 			v.add(at+".mergeMethod", "use append or prepend, or leave it out to replace", "%q is not known", a.Merge)
@@ -174,10 +176,8 @@ func (v *validator) envs(path string, envs []corev1.EnvVar) {
 }
 
 func (v *validator) node(n *Node) {
-	for _, msg := range validation.IsDNS1123Subdomain(n.Name) {
-		if n.Name != "" {
-			v.add("nodeRegistration.name", "", "%q cannot be a node name: %s", n.Name, msg)
-		}
+	if n.Name != "" && len(validation.IsDNS1123Subdomain(n.Name)) > 0 {
+		v.add("nodeRegistration.name", nameFix, "%q cannot be a node name", n.Name)
 	}
 	v.socket("nodeRegistration.criSocket", n.CRISocket)
 	v.args("nodeRegistration.kubeletExtraArgs", n.KubeletArgs)
@@ -185,8 +185,8 @@ func (v *validator) node(n *Node) {
 	v.ignored("nodeRegistration.ignorePreflightErrors", n.IgnorePreflight)
 	for i, t := range n.Taints {
 		at := fmt.Sprintf("nodeRegistration.taints[%d]", i)
-		for _, msg := range validation.IsQualifiedName(t.Key) {
-			v.add(at+".key", "", "%q: %s", t.Key, msg)
+		if len(validation.IsQualifiedName(t.Key)) > 0 {
+			v.add(at+".key", "write it as example.com/dedicated", "%q cannot be the key of a taint", t.Key)
 		}
 		if !slices.Contains(effects, t.Effect) {
 			v.add(at+".effect", "use one of "+join(effects), "%q is not known", t.Effect)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net/url"
+	"slices"
 )
 
 func (v *validator) etcd(e Etcd) {
@@ -50,7 +51,9 @@ func (v *validator) externalEtcd(x *ExternalEtcd) {
 	v.endpoints(at+".endpoints", x.Endpoints, tls)
 	// Plain http is allowed here beside https endpoints: it serves metrics
 	// and health only.
-	v.endpoints(at+".httpEndpoints", x.HTTPEndpoints, false)
+	if !slices.Equal(x.HTTPEndpoints, x.Endpoints) { // as by default
+		v.endpoints(at+".httpEndpoints", x.HTTPEndpoints, false)
+	}
 }
 
 // endpoints demands URLs of one scheme; https if certificates are given.

@@ -59,7 +59,7 @@ func (v *validator) tokenDiscovery(at string, t *TokenDiscovery) {
 	} else if t.Endpoint.Port == 0 {
 		v.add(at+".apiServerEndpoint", "write "+HostPort{t.Endpoint.Host, DefaultBindPort}.String(), "%s has no port", t.Endpoint)
 	}
-	if len(t.CACertHashes) == 0 && !t.UnsafeSkipCA {
+	if len(t.CACertHashes) == 0 && !t.UnsafeSkipCAVerification {
 		v.add(at+".caCertHashes", "take them from: hactl token create --print-join-command; or set unsafeSkipCAVerification: true and trust the network",
 			"is empty: anyone on the network could pass for the cluster")
 	}

@@ -53,12 +53,14 @@ func (v *validator) networking(c *Cluster) {
 		a, err := netip.ParseAddr(s)
 		if at := fmt.Sprintf(kubeletPath+"clusterDNS[%d]", i); err != nil {
 			v.add(at, "", "expected an IP address, got %q", s)
+		} else if _, ok := containing(n.ServiceSubnets, a); ok {
+			continue
 		} else if p, ok := containing(n.PodSubnets, a); ok {
 			v.add(at, "use an address of the service subnet, such as "+c.DNSAddress().String(), "%s is in the pod subnet %s", a, p)
 		}
 	}
-	for _, msg := range validation.IsDNS1123Subdomain(n.DNSDomain) {
-		v.add("networking.dnsDomain", "", "%q is not a DNS domain: %s", n.DNSDomain, msg)
+	if len(validation.IsDNS1123Subdomain(n.DNSDomain)) > 0 {
+		v.add("networking.dnsDomain", nameFix, "%q is not a DNS domain", n.DNSDomain)
 	}
 }
 
@@ -83,7 +85,7 @@ func (v *validator) podSubnet(c *Cluster, pod netip.Prefix) {
 		v.add(podPath, "use a smaller range, or larger ones for each node with "+nodeMaskSizeArg,
 			"%s holds 2^%d node ranges of /%d; kube-controller-manager takes at most 2^%d", pod, nodeBits, mask, maxNodeBits)
 	case 1<<nodeBits < haNodes && !c.ControlPlaneEndpoint.IsZero():
-		v.add(podPath, "use a larger range, such as 10.244.0.0/16",
+		v.add(podPath, fmt.Sprintf("use a larger range, such as a /%d", max(mask-8, 0)),
 			"%s has room for %d of the %d nodes that a highly available control plane needs; each takes a /%d", pod, 1<<nodeBits, haNodes, mask)
 	}
 }

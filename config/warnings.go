@@ -187,7 +187,7 @@ func text[T any](p *T) string {
 func (j *JoinNode) Warnings() []Problem {
 	v := &validator{}
 	v.nodeWarnings(&j.Node)
-	if t := j.Discovery.Token; t != nil && t.UnsafeSkipCA && len(t.CACertHashes) == 0 {
+	if t := j.Discovery.Token; t != nil && t.UnsafeSkipCAVerification && len(t.CACertHashes) == 0 {
 		v.add("discovery.bootstrapToken.unsafeSkipCAVerification", "set caCertHashes", "whoever has the token and is on the network can pass for the cluster")
 	}
 	return v.problems

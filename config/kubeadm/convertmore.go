@@ -37,7 +37,7 @@ func (f from) discovery(in discovery) config.Discovery {
 	d := config.Discovery{TLSBootstrapToken: config.Secret(in.TLSBootstrapToken)}
 	if t := in.BootstrapToken; t != nil {
 		d.Token = &config.TokenDiscovery{
-			Token: config.Secret(t.Token), CACertHashes: list(t.CACertHashes), UnsafeSkipCA: t.UnsafeSkipCAVerification,
+			Token: config.Secret(t.Token), CACertHashes: list(t.CACertHashes), UnsafeSkipCAVerification: t.UnsafeSkipCAVerification,
 			// A DNS name means the same in either case.
 			Endpoint: f.child("bootstrapToken.apiServerEndpoint").hostPort(strings.ToLower(t.APIServerEndpoint)),
 		}

@@ -106,7 +106,8 @@ func (c chunk) splitJSON() []chunk {
 			break
 		}
 		end := int(d.InputOffset())
-		chunks = append(chunks, chunk{c.text[at:end], c.line + bytes.Count(c.text[:at], []byte("\n"))})
+		start := end - len(raw) // without the space before, which YAML may not like
+		chunks = append(chunks, chunk{c.text[start:end], c.line + bytes.Count(c.text[:start], []byte("\n"))})
 		at = end
 	}
 	if len(bytes.TrimSpace(c.text[at:])) > 0 { // not JSON, or not only
@@ -149,7 +150,13 @@ func move(n *yaml.Node, lines int) {
 	}
 }
 
-var syntaxLine = regexp.MustCompile(`^yaml: line (\d+): `)
+var (
+	syntaxLine = regexp.MustCompile(`^yaml: line (\d+): `)
+	// parserWords begin the errors whose lines count from 0
+	// (go.yaml.in/yaml/v3 v3.0.4, decode.go: fail counts from 1 for the
+	// scanner's errors only).
+	parserWords = regexp.MustCompile(`^did not find expected (<|node|'-'|key|',')`)
+)
 
 // syntaxProblem gives the parser's words, at the first word of the line that
 // they name.
@@ -159,6 +166,9 @@ func (c chunk) syntaxProblem(err error) config.Problem {
 	if m := syntaxLine.FindStringSubmatch(err.Error()); m != nil {
 		line, _ = strconv.Atoi(m[1])
 		what = strings.TrimPrefix(err.Error(), m[0])
+		if parserWords.MatchString(what) {
+			line++
+		}
 	}
 	p := config.Problem{What: "is not YAML: " + what, Line: c.line + line - 1, Column: 1}
 	lines := bytes.Split(c.text, []byte("\n"))

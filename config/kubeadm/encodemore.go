@@ -89,7 +89,7 @@ func joinTo(j *config.JoinNode) *joinConfiguration {
 	if t := j.Discovery.Token; t != nil {
 		out.Discovery.BootstrapToken = &tokenDiscovery{
 			Token: t.Token.Reveal(), APIServerEndpoint: t.Endpoint.String(),
-			CACertHashes: t.CACertHashes, UnsafeSkipCAVerification: t.UnsafeSkipCA,
+			CACertHashes: t.CACertHashes, UnsafeSkipCAVerification: t.UnsafeSkipCAVerification,
 		}
 	}
 	if f := j.Discovery.File; f != nil {

@@ -5,7 +5,6 @@ import "slices"
 const (
 	key      = "e6a2eb8581237ab72a4f494f30285ec12a9694d750b9785706a83bfcbbbd2204"
 	hash     = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
-	hostname = "host"
 	external = "etcd: {external: {endpoints: ['https://e1:2379', 'https://e2:2379', 'https://e3:2379'], caFile: /ca, certFile: /crt, keyFile: /key}}"
 )
 
@@ -14,8 +13,8 @@ var fieldCases = map[string][]fieldCase{
 		{Path: "bootstrapTokens[0].token", Default: "-", Valid: "abcdef.0123456789abcdef", Invalid: "ABCDEF.0123456789abcdef", Reason: "tokens are in lower case"},
 		{Path: "bootstrapTokens[0].description", Valid: "for nodes", Invalid: "5", Reason: "a number is no string", With: tokenBase},
 		{Path: "bootstrapTokens[0].ttl", Default: "24h0m0s", Valid: "0s", Invalid: "1d", Reason: "there is no unit for days", With: tokenBase},
-		{Path: "bootstrapTokens[0].usages[0]", Default: "signing", Valid: "authentication", Invalid: "signin", Reason: "there is no such usage", With: tokenBase},
-		{Path: "bootstrapTokens[0].usages", Default: "[signing, authentication]", Valid: "[authentication]", Invalid: "signing", Reason: "it is a list", With: tokenBase},
+		{Path: "bootstrapTokens[0].usages", Default: "[signing, authentication]", Valid: "[authentication]", Invalid: "[signin]", Reason: "there is no such usage", With: tokenBase},
+		{Path: "bootstrapTokens[0].expires", Valid: "2099-12-31T23:59:59Z", Invalid: "tomorrow", Reason: "it is no time", With: tokenBase, Stricter: true},
 		{Path: "bootstrapTokens[0].groups", Default: "['system:bootstrappers:kubeadm:default-node-token']", Valid: "['system:bootstrappers:a']", Invalid: "['system:masters']", Reason: "tokens have no other groups", With: tokenBase},
 		{Path: "dryRun", Valid: "true", Invalid: "'true'", Reason: "quotes make it a string"},
 		{Path: "localAPIEndpoint.advertiseAddress", Default: "192.168.7.10", Valid: "192.168.7.11", Invalid: "node-1", Reason: "a name is no address"},
@@ -63,9 +62,9 @@ var fieldCases = map[string][]fieldCase{
 		{Path: "discovery.bootstrapToken.apiServerEndpoint", Default: "lb:6443", Valid: "10.1.2.3:6443", Invalid: "lb", Reason: "it has no port"},
 		{Path: "discovery.bootstrapToken.caCertHashes", Valid: "['" + hash + "']", Invalid: "[abc]", Reason: "it is no hash", Looser: true},
 		{Path: "discovery.bootstrapToken.unsafeSkipCAVerification", Default: "true", Valid: "true", Invalid: "{}", Reason: "it is true or false"},
-		{Path: "discovery.file.kubeConfigPath", Valid: "https://a.test/info", Invalid: "http://a.test/info", Reason: "anyone can change it on the way", With: "discovery: {tlsBootstrapToken: abcdef.0123456789abcdef}"},
+		{Path: "discovery.file.kubeConfigPath", Default: "-", Valid: "https://a.test/info", Invalid: "http://a.test/info", Reason: "anyone can change it on the way", With: "discovery: {tlsBootstrapToken: abcdef.0123456789abcdef}"},
 		{Path: "discovery.tlsBootstrapToken", Default: "abcdef.0123456789abcdef", Valid: "012345.0123456789abcdef", Invalid: "token", Reason: "it is too short"},
-		{Path: "controlPlane.localAPIEndpoint.advertiseAddress", Default: "-", Valid: "192.168.7.11", Invalid: "127.0.0.1", Reason: "no other node reaches it", Looser: true},
+		{Path: "controlPlane.localAPIEndpoint.advertiseAddress", Default: "-", Valid: "192.168.7.11", Invalid: "127.0.0.1", Reason: "no other node reaches it"},
 		{Path: "controlPlane.localAPIEndpoint.bindPort", Default: "6443", Valid: "7443", Invalid: "-1", Reason: "ports begin at 1", With: joinBase},
 		{Path: "controlPlane.certificateKey", Valid: key, Invalid: "xyz", Reason: "it is not hexadecimal", With: joinBase},
 		{Path: "skipPhases", Valid: "[preflight]", Invalid: "{}", Reason: "it is a list"},
@@ -128,17 +127,25 @@ func nodeCases(taints string) []fieldCase {
 		{Path: "nodeRegistration.criSocket", Default: "unix:///run/c.sock", Valid: "unix:///run/d.sock", Invalid: "npipe:////d", Reason: "the scheme is unix", Looser: true},
 		{Path: "nodeRegistration.taints", Default: taints, Valid: "[{key: a, effect: NoExecute}]", Invalid: "[{key: a, effect: Never}]", Reason: "there is no such effect", Looser: true},
 		{Path: "nodeRegistration.kubeletExtraArgs[0].name", Default: "-", Valid: "v", Invalid: "''", Reason: "it is empty"},
-		{Path: "nodeRegistration.kubeletExtraArgs[0].value", Valid: "x", Invalid: "4", Reason: "a number is no string", With: "nodeRegistration: {name: n, criSocket: 'unix:///c', kubeletExtraArgs: [{name: v}]}", Default: "''"},
+		{Path: "nodeRegistration.kubeletExtraArgs[0].value", Valid: "x", Invalid: "4", Reason: "a number is no string", With: "nodeRegistration: {name: n-1, criSocket: 'unix:///c', kubeletExtraArgs: [{name: v}]}", Default: "''"},
 		{Path: "nodeRegistration.ignorePreflightErrors", Valid: "[Swap, Mem]", Invalid: "[Swap, all]", Reason: "all stands alone", Looser: true},
 		{Path: "nodeRegistration.imagePullPolicy", Default: "IfNotPresent", Valid: "Never", Invalid: "Once", Reason: "there is no such policy"},
 		{Path: "nodeRegistration.imagePullSerial", Default: "true", Valid: "false", Invalid: "one", Reason: "it is true or false"},
 	}
 }
 
+// args are files with one argument.
+var args = map[string]string{
+	"etcd.local.":        "etcd: {local: {extraArgs: [{name: v}]}}",
+	"apiServer.":         "apiServer: {extraArgs: [{name: v}]}",
+	"controllerManager.": "controllerManager: {extraArgs: [{name: v}]}",
+	"scheduler.":         "scheduler: {extraArgs: [{name: v}]}",
+}
+
 func argCases(prefix string) []fieldCase {
 	return []fieldCase{
 		{Path: prefix + "extraArgs[0].name", Default: "-", Valid: "v", Invalid: "--v", Reason: "names have no dashes", Looser: true},
-		{Path: prefix + "extraArgs[0].value", Default: "-", Valid: "x", Invalid: "true", Reason: "a boolean is no string"},
+		{Path: prefix + "extraArgs[0].value", Default: "''", Valid: "x", Invalid: "true", Reason: "a boolean is no string", With: args[prefix]},
 	}
 }
 

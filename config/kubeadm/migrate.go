@@ -2,6 +2,7 @@ package kubeadm
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"reflect"
 	"slices"
@@ -25,22 +26,32 @@ func Migrate(source string, data []byte) (out []byte, notes []string, err error)
 	m := &migration{reader: r}
 	out, err = m.edit()
 	if err != nil || !m.same(before, out) {
-		m.notes = append(m.notes, "the documents were written anew, without their comments: they use anchors or merge keys")
+		m.notes = append(m.notes, note{text: "the documents are written anew, without their comments: they use anchors or merge keys"})
 		if out, err = m.rewrite(); err != nil {
 			return nil, nil, err
 		}
 	}
-	return out, m.notes, nil
+	slices.SortStableFunc(m.notes, func(a, b note) int { return cmp.Compare(a.line, b.line) })
+	for _, n := range m.notes {
+		notes = append(notes, n.text)
+	}
+	return out, notes, nil
 }
 
 // migration edits the trees of the documents.
 type migration struct {
 	*reader
-	notes []string
+	notes []note
+}
+
+type note struct {
+	line int
+	text string
 }
 
 func (m *migration) note(n *yaml.Node, path, format string, args ...any) {
-	m.notes = append(m.notes, fmt.Sprintf("line %d: %s: %s", n.Line, path, fmt.Sprintf(format, args...)))
+	text := fmt.Sprintf("line %d: %s: %s", n.Line, path, fmt.Sprintf(format, args...))
+	m.notes = append(m.notes, note{n.Line, text})
 }
 
 // edit returns the file with its trees edited.
@@ -96,8 +107,8 @@ func (m *migration) document(d *document, changed map[*yaml.Node]bool) {
 	case KindCluster:
 		m.cluster(d, changed)
 	case KindJoin:
-		if key, value := m.take(d.root, "discovery.timeout"); key != nil {
-			m.put(d.root, d.root, "timeouts.discovery", key, value)
+		if t := take(d.root, "discovery.timeout"); t != nil {
+			m.put(t, d.root, "timeouts.discovery")
 		}
 	}
 }
@@ -146,34 +157,32 @@ func (m *migration) args(d *document, path string) {
 }
 
 func (m *migration) cluster(d *document, changed map[*yaml.Node]bool) {
-	if key, value := m.take(d.root, "apiServer.timeoutForControlPlane"); key != nil {
+	if t := take(d.root, "apiServer.timeoutForControlPlane"); t != nil {
 		init := m.initRoot(d)
 		changed[init] = true
-		m.put(d.root, init, "timeouts.controlPlaneComponentHealthCheck", key, value)
+		m.put(t, init, "timeouts.controlPlaneComponentHealthCheck")
 	}
 	for _, path := range []string{"useHyperKubeImage", "dns.type"} {
-		if key, value := m.take(d.root, path); key != nil {
-			m.note(key, path, "%s dropped", value.Value)
+		if t := take(d.root, path); t != nil {
+			m.note(t.key, path, "%s dropped", t.value.Value)
 		}
 	}
-	for _, name := range append([]string{"PublicKeysECDSA"}, gone...) {
-		key, value := m.take(d.root, "featureGates."+name)
-		switch on, _ := parseBoolNode(value); {
-		case key == nil || d.gvk.version == "v1":
-		case name == "PublicKeysECDSA" && on:
-			set(d.root, "encryptionAlgorithm", key, scalar("ECDSA-P256"))
-			m.note(key, "featureGates."+name, "encryptionAlgorithm: ECDSA-P256 now")
-		default:
-			m.note(key, "featureGates."+name, "%s dropped; what it turned on is always on", value.Value)
+	if d.gvk.version == "v1" {
+		return
+	}
+	for _, name := range gone {
+		if t := take(d.root, "featureGates."+name); t != nil {
+			m.note(t.key, t.path, "%s dropped; what it turned on is always on", t.value.Value)
 		}
 	}
-}
-
-func parseBoolNode(n *yaml.Node) (value, ok bool) {
-	if n == nil {
-		return false, false
+	if t := take(d.root, "featureGates.PublicKeysECDSA"); t != nil {
+		if on, _ := parseBool(t.value.Value); on {
+			set(d.root, "encryptionAlgorithm", t.key, scalar("ECDSA-P256"))
+			m.note(t.key, t.path, "encryptionAlgorithm: ECDSA-P256 now")
+		} else {
+			m.note(t.key, t.path, "%s dropped", t.value.Value)
+		}
 	}
-	return parseBool(n.Value)
 }
 
 // initRoot is the InitConfiguration of the file, or a new one before the
@@ -197,36 +206,40 @@ func (m *migration) initRoot(d *document) *yaml.Node {
 	return root
 }
 
-// take removes a field, and the map around it if that is empty then.
-func (m *migration) take(root *yaml.Node, path string) (key, value *yaml.Node) {
-	outer, name := root, path
+// moved is a field that was taken from its place.
+type moved struct {
+	root       *yaml.Node // of its document
+	path       string
+	key, value *yaml.Node
+}
+
+// take removes a field, and the map around it if that is empty then. It
+// returns nil if there is no such field.
+func take(root *yaml.Node, path string) *moved {
+	key, value := remove(root, path)
+	if key == nil {
+		return nil
+	}
 	if i := strings.LastIndex(path, "."); i >= 0 {
-		_, outer = at(root, path[:i])
-		name = path[i+1:]
-		defer func() {
-			if key != nil && len(outer.Content) == 0 {
-				remove(root, path[:i])
-			}
-		}()
+		if _, outer := at(root, path[:i]); len(outer.Content) == 0 {
+			remove(root, path[:i])
+		}
 	}
-	if outer == nil {
-		return nil, nil
-	}
-	return remove(outer, name)
+	return &moved{root, path, key, value}
 }
 
 // put moves a field of one document to a path of another.
-func (m *migration) put(from, to *yaml.Node, path string, key, value *yaml.Node) {
+func (m *migration) put(from *moved, to *yaml.Node, path string) {
 	where := path
-	if from != to {
+	if from.root != to {
 		where += " of " + KindInit
 	}
 	if _, there := at(to, path); there != nil {
-		m.note(key, key.Value, "dropped; %s is set", where)
+		m.note(from.key, from.path, "dropped; %s is set", where)
 		return
 	}
-	m.note(key, key.Value, "is now %s", where)
-	set(to, path, key, value)
+	m.note(from.key, from.path, "is now %s", where)
+	set(to, path, from.key, from.value)
 }
 
 // same says whether the new text means what the old one did.

@@ -1,16 +1,12 @@
 package kubeadm
 
 import (
-	"encoding/json"
 	"fmt"
-	"math"
 	"reflect"
 	"strconv"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hactl/hactl/config"
 )
@@ -28,9 +24,10 @@ type strict struct {
 	group, kind, version string
 	root                 reflect.Type
 	problems             []config.Problem
-	places               map[string]*yaml.Node // of every value, by its path
+	places               places // of every value
 	fields               map[reflect.Type][]field
 	nodes, depth         int
+	full                 bool // the bounds are reached
 }
 
 // location is where in the tree the decoder is.
@@ -74,14 +71,9 @@ func (s *strict) add(n *yaml.Node, path, fix, format string, args ...any) {
 func (s *strict) value(n *yaml.Node, v reflect.Value, at location) {
 	s.places[at.path] = n
 	n = resolve(n)
-	if s.nodes++; s.nodes > maxNodes || s.depth > maxDepth {
-		if s.nodes <= maxNodes || s.nodes == maxNodes+1 {
-			s.add(n, at.path, "write it without aliases", "is too large or too deep")
-		}
-		s.nodes = max(s.nodes, maxNodes+1)
+	if !s.enter(n, at) {
 		return
 	}
-	s.depth++
 	defer func() { s.depth-- }()
 	if n.Kind == yaml.ScalarNode && classify(n) == nullScalar {
 		return
@@ -104,6 +96,22 @@ func (s *strict) value(n *yaml.Node, v reflect.Value, at location) {
 	default:
 		s.scalar(n, v, at)
 	}
+}
+
+// enter counts a node, and says whether there is room for it. Whoever gets
+// true takes one from the depth when it leaves the node.
+func (s *strict) enter(n *yaml.Node, at location) bool {
+	s.nodes++
+	if s.nodes <= maxNodes && s.depth < maxDepth {
+		s.depth++
+		return true
+	}
+	if !s.full {
+		s.full = true
+		s.add(n, at.path, "write it without aliases", "stands for too many values, or too deep ones")
+	}
+	s.nodes = max(s.nodes, maxNodes+1) // no more of this document
+	return false
 }
 
 // argsAreMap says whether extra arguments are a map of name to value.
@@ -211,7 +219,7 @@ func (s *strict) unique(n *yaml.Node, at location) []entry {
 }
 
 func (s *strict) merge(n *yaml.Node, at location) []entry {
-	if s.depth++; s.depth > maxDepth {
+	if !s.enter(n, at) {
 		return nil
 	}
 	defer func() { s.depth-- }()
@@ -221,160 +229,10 @@ func (s *strict) merge(n *yaml.Node, at location) []entry {
 	case yaml.SequenceNode:
 		var list []entry
 		for _, item := range n.Content {
-			if s.nodes++; s.nodes > maxNodes {
-				return nil
-			}
 			list = append(list, s.merge(item, at)...)
 		}
 		return list
 	}
 	s.add(n, at.path, "", "expected a map to merge, got %s", describe(n, at.use))
 	return nil
-}
-
-func (s *strict) scalar(n *yaml.Node, v reflect.Value, at location) {
-	if v.Kind() == reflect.Interface {
-		v.Set(reflect.ValueOf(s.plain(n)))
-		return
-	}
-	if n.Kind != yaml.ScalarNode {
-		s.mismatch(n, at, expectation(v.Type()), "")
-		return
-	}
-	kind := classify(n)
-	switch v.Kind() {
-	case reflect.String:
-		if kind != stringScalar {
-			fix := "put it in quotes"
-			if at.use == plainValue {
-				fix = "put it in quotes: " + strconv.Quote(n.Value)
-			}
-			s.mismatch(n, at, "a string", fix)
-			return
-		}
-		v.SetString(n.Value)
-	case reflect.Bool:
-		b, ok := parseBool(n.Value)
-		if kind != boolScalar || !ok {
-			s.mismatch(n, at, "true or false", "")
-			return
-		}
-		v.SetBool(b)
-	default:
-		s.number(n, v, at)
-	}
-}
-
-func (s *strict) number(n *yaml.Node, v reflect.Value, at location) {
-	kind := classify(n)
-	i, isInt := parseInt(n.Value)
-	f, isFloat := parseFloat(n.Value)
-	if kind == floatScalar && isFloat && f == math.Trunc(f) && math.Abs(f) < 1<<53 {
-		i, isInt = int64(f), true
-	}
-	isNumber := kind == intScalar || kind == floatScalar
-	switch {
-	case v.CanInt() && isNumber && isInt && !v.OverflowInt(i):
-		v.SetInt(i)
-	case v.CanUint() && isNumber && isInt && i >= 0 && !v.OverflowUint(uint64(i)):
-		v.SetUint(uint64(i))
-	case v.CanFloat() && kind == intScalar:
-		v.SetFloat(float64(i))
-	case v.CanFloat() && isNumber && isFloat:
-		v.SetFloat(f)
-	default:
-		s.mismatch(n, at, expectation(v.Type()), "")
-	}
-}
-
-// itself decodes a type that has a JSON form of its own.
-func (s *strict) itself(n *yaml.Node, v reflect.Value, at location) {
-	if v.Type() == reflect.TypeFor[metav1.Duration]() {
-		s.duration(n, v, at)
-		return
-	}
-	data, err := json.Marshal(s.plain(n))
-	if err == nil {
-		err = json.Unmarshal(data, v.Addr().Interface())
-	}
-	if err != nil {
-		s.mismatch(n, at, expectation(v.Type()), "")
-	}
-}
-
-func (s *strict) duration(n *yaml.Node, v reflect.Value, at location) {
-	if n.Kind != yaml.ScalarNode || classify(n) != stringScalar {
-		fix := ""
-		if n.Kind == yaml.ScalarNode && classify(n) == intScalar {
-			fix = "add the unit, as in " + n.Value + "s"
-		}
-		s.mismatch(n, at, "a duration such as 4m0s", fix)
-		return
-	}
-	d, err := time.ParseDuration(n.Value)
-	if err != nil {
-		fix := "the units are h, m and s"
-		if strings.HasSuffix(n.Value, "d") {
-			fix = "there is no unit for days; write hours, as in 24h"
-		}
-		s.mismatch(n, at, "a duration such as 4m0s", fix)
-		return
-	}
-	v.Set(reflect.ValueOf(metav1.Duration{Duration: d}))
-}
-
-// plain makes a node what encoding/json would make of it.
-func (s *strict) plain(n *yaml.Node) any {
-	if s.nodes++; s.nodes > maxNodes || s.depth > maxDepth {
-		return nil
-	}
-	s.depth++
-	defer func() { s.depth-- }()
-	switch n = resolve(n); n.Kind {
-	case yaml.MappingNode:
-		m := map[string]any{}
-		for _, e := range entries(n) {
-			m[e.key.Value] = s.plain(e.value)
-		}
-		return m
-	case yaml.SequenceNode:
-		list := make([]any, len(n.Content))
-		for i, item := range n.Content {
-			list[i] = s.plain(item)
-		}
-		return list
-	}
-	switch classify(n) {
-	case nullScalar:
-		return nil
-	case boolScalar:
-		b, _ := parseBool(n.Value)
-		return b
-	case intScalar:
-		i, _ := parseInt(n.Value)
-		return i
-	case floatScalar:
-		f, _ := parseFloat(n.Value)
-		return f
-	}
-	return n.Value
-}
-
-// expectation says what a type takes, for a person.
-func expectation(t reflect.Type) string {
-	switch {
-	case t == reflect.TypeFor[metav1.Time]():
-		return "a time such as 2026-12-31T23:59:59Z"
-	case t.Kind() == reflect.String:
-		return "a string"
-	case t.Kind() == reflect.Bool:
-		return "true or false"
-	case t.Kind() == reflect.Int32:
-		return "a number"
-	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Uint64:
-		return "a number"
-	case t.Kind() == reflect.Float32 || t.Kind() == reflect.Float64:
-		return "a number"
-	}
-	return "a " + strings.ToLower(t.Name())
 }

@@ -2,6 +2,7 @@ package kubeadm
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -16,8 +17,8 @@ func (s *strict) unknown(key *yaml.Node, t reflect.Type, fields []field, at loca
 		where = s.kind
 	}
 	if f, ok := find(fields, key.Value); ok { // of another version
-		s.add(key, path, moved(path), "%s has no field %s in %s; only %s has it",
-			where, key.Value, s.version, strings.Join(f.versions, ", "))
+		s.add(key, path, successor(path), "%s has no field %s in %s; it is one of %s",
+			where, key.Value, s.version, strings.Join(f.versions, " and "))
 		return
 	}
 	s.add(key, path, s.meant(key.Value, fields), "%s has no field %s", where, key.Value)
@@ -37,19 +38,21 @@ func (s *strict) meant(name string, fields []field) string {
 	if paths := pathsTo(s.root, name, s.version); len(paths) > 0 && len(paths) <= 3 {
 		return "did you mean " + strings.Join(paths, " or ") + "?"
 	}
-	for _, k := range kinds {
-		if k.name == s.kind || k.group != s.group {
-			continue
-		}
-		if paths := pathsTo(k.typ, name, s.version); len(paths) > 0 && len(paths) <= 3 {
-			return k.name + " has " + strings.Join(paths, " and ")
+	for _, version := range []string{s.version, Version} {
+		for _, k := range kinds {
+			if k.group != s.group || !slices.Contains(k.versions, version) {
+				continue
+			}
+			if paths := pathsTo(k.typ, name, version); len(paths) > 0 && len(paths) <= 3 {
+				return k.name + " of " + version + " has " + strings.Join(paths, " and ")
+			}
 		}
 	}
 	return ""
 }
 
-// moved says what took the place of a field that a version does not have.
-func moved(path string) string {
+// successor says what took the place of a field that a version does not have.
+func successor(path string) string {
 	switch {
 	case strings.HasSuffix(path, "timeoutForControlPlane"):
 		return "use timeouts.controlPlaneComponentHealthCheck of InitConfiguration"
@@ -65,8 +68,13 @@ func moved(path string) string {
 	return "raise apiVersion to kubeadm.k8s.io/v1beta4"
 }
 
-// nearest returns the name that is written most like the given one, or "".
+// nearest returns the name that is written most like the given one, or the
+// only one that begins with it, or "".
 func nearest(name string, names []string) string {
+	longer := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return !strings.HasPrefix(n, name) })
+	if len(name) > 3 && len(longer) == 1 {
+		return longer[0]
+	}
 	best, least := "", max(1, min(len(name)/3, 4))+1
 	for _, n := range names {
 		if strings.EqualFold(n, name) {

@@ -1,0 +1,86 @@
+package kubeadm
+
+import (
+	"errors"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// golden compares text with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// TestBadFiles shows what a person reads about mistakes.
+func TestBadFiles(t *testing.T) {
+	for _, file := range glob(t, "testdata/bad/*.yaml") {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = Load(filepath.Base(file), data)
+			var e *Error
+			if !errors.As(err, &e) {
+				t.Fatalf("got %v, want an *Error", err)
+			}
+			for _, p := range e.Problems {
+				if p.Line == 0 {
+					t.Errorf("no place: %s", p)
+				}
+			}
+			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", err.Error()+"\n")
+		})
+	}
+}
+
+// TestMigrateFiles shows what becomes of old files, and what is said of it.
+func TestMigrateFiles(t *testing.T) {
+	for _, file := range glob(t, "testdata/migrate/*.yaml") {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, notes, err := Migrate(filepath.Base(file), data)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := "# " + strings.Join(notes, "\n# ") + "\n" + separator + string(out)
+			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", text)
+			again, notes, err := Migrate("again", out)
+			if err != nil || len(notes) > 0 || string(again) != string(out) {
+				t.Errorf("a second run changes it: %v %v\n%s", err, notes, cmp.Diff(string(out), string(again)))
+			}
+		})
+	}
+}
+
+func glob(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %d files (%v)", pattern, len(files), err)
+	}
+	return files
+}
