@@ -9,8 +9,8 @@ GO      ?= go
 LDFLAGS := -s -w
 TOOL    := $(GO) tool -modfile=e2e/toolchain/go.mod
 LOGS    := $(CURDIR)/logs
-# The packages whose tests need the lab.
-LAB_TESTS := ./e2e/...
+# The packages whose tests need the lab, or what it builds.
+LAB_TESTS := ./e2e/... ./config/kubeadm/...
 SOURCES := ./app/... ./certs/... ./cmd/... ./config/... ./etcd/... ./phases/... ./templates/... ./e2e/...
 
 help: ## these lines
@@ -30,9 +30,9 @@ unit: ## unit tests with the race detector, under a minute when warm
 	@$(GO) test -race $(SOURCES)
 
 e2e: build ## end-to-end tests on real nodes; needs root on Linux
-	@$(GO) run ./e2e/lab build
 	@mkdir -p $(LOGS)
-	@$(TOOL) gotestsum --format standard-verbose --jsonfile $(LOGS)/e2e.json -- -tags e2e -count=1 -timeout 60m -p 1 $(LAB_TESTS)
+	@export HACTL_KUBEADM=$$($(GO) run ./e2e/lab build --kubeadm) && \
+	$(TOOL) gotestsum --format testname --jsonfile $(LOGS)/e2e.json -- -tags e2e -count=1 -timeout 60m -p 1 $(LAB_TESTS)
 	@echo "slowest tests:"; $(TOOL) gotestsum tool slowest --num 10 --jsonfile $(LOGS)/e2e.json
 
 test: verify unit e2e ## everything that must pass

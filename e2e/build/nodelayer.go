@@ -20,7 +20,7 @@ var nodeFiles embed.FS
 // installed says where a node has its programs.
 var installed = map[string][]string{
 	"usr/bin":       {"kubelet", "kubectl", "kubeadm"},
-	"usr/local/bin": {"containerd", "containerd-shim-runc-v2", "ctr", "etcdctl", "etcdutl"},
+	"usr/local/bin": {"containerd", "containerd-shim-runc-v2", "ctr", "etcd", "etcdctl", "etcdutl"},
 	"opt/cni/bin":   {"bridge", "host-local", "loopback", "portmap"},
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -200,15 +201,20 @@ func newDown() *cobra.Command {
 }
 
 func newBuild() *cobra.Command {
-	return &cobra.Command{
+	command := &cobra.Command{
 		Use:   "build",
 		Short: "Build what labs need, and boot nothing",
 		Args:  cobra.NoArgs,
-		RunE: func(command *cobra.Command, _ []string) error {
-			_, err := build.Ensure(command.Context(), build.Options{Progress: command.ErrOrStderr()})
-			return err
-		},
 	}
+	kubeadm := command.Flags().Bool("kubeadm", false, "print the path of the kubeadm that was built")
+	command.RunE = func(command *cobra.Command, _ []string) error {
+		artifacts, err := build.Ensure(command.Context(), build.Options{Progress: command.ErrOrStderr()})
+		if err == nil && *kubeadm {
+			fmt.Fprintln(command.OutOrStdout(), filepath.Join(artifacts.NodeLayer, "usr/bin/kubeadm"))
+		}
+		return err
+	}
+	return command
 }
 
 // labFor is the lab that a command is about.

@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// Object is a typed Kubernetes object. The kinds that hactl uses are
-// registered in this package's scheme; another kind gives an error.
+// Object is a typed Kubernetes object. The kinds that hactl uses are in this
+// package's table; another kind gives an error.
 type Object interface {
 	metav1.Object
 	runtime.Object
