@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/templates/staticpod"
 )
 
 // FinalizePhase is phase kubelet-finalize: kubelet.conf is made to point at
@@ -72,11 +72,8 @@ func (t *Task) conf() string { return path.Join(t.ConfDir, "kubelet.conf") }
 // current is where the kubelet links its newest certificate and key.
 func (t *Task) current() string {
 	dir := path.Join(t.Dir, "pki")
-	for _, a := range slices.Backward(t.Node.KubeletArgs) {
-		if a.Name == "cert-dir" {
-			dir = a.Value
-			break
-		}
+	if given, ok := staticpod.Extra(t.Node.KubeletArgs, "cert-dir"); ok {
+		dir = given
 	}
 	return path.Join(dir, "kubelet-client-current.pem")
 }

@@ -9,13 +9,13 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
-	"slices"
 	"strings"
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/config/kubeadm"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/templates/staticpod"
 )
 
 // Task is what the phases work from.
@@ -66,6 +66,9 @@ func applyStart(ctx context.Context, t *Task) error {
 			Fixes: []string{"install the kubelet with its systemd unit, for example: apt-get install kubelet"},
 		}
 	}
+	if err := t.credentials(ctx); err != nil {
+		return err
+	}
 	stale, err := t.stale(ctx)
 	if err != nil {
 		return err
@@ -89,6 +92,22 @@ func applyStart(ctx context.Context, t *Task) error {
 	}
 	return nil
 }
+
+// credentials wants a file that lets the kubelet into the cluster: without
+// one it starts and ends again and again.
+func (t *Task) credentials(ctx context.Context) error {
+	for _, name := range []string{"kubelet.conf", "bootstrap-kubelet.conf"} {
+		if _, err := t.Host.Stat(ctx, path.Join(t.ConfDir, name)); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return &phases.Fault{
+		What:  t.conf() + " is missing, without which the kubelet does not start",
+		Fixes: []string{"make it with: hactl init phase kubeconfig kubelet"},
+	}
+}
+
+const hostnameOverride = "hostname-override"
 
 type file struct {
 	path string
@@ -143,15 +162,13 @@ func (t *Task) files(ctx context.Context) ([]file, error) {
 
 // flags are the kubelet's command line beyond its configuration file.
 func (t *Task) flags() []string {
-	var flags []string
-	given := func(name string) bool {
-		return slices.ContainsFunc(t.Node.KubeletArgs, func(a config.Arg) bool { return a.Name == name })
+	name := t.Node.Name
+	if given, ok := staticpod.Extra(t.Node.KubeletArgs, hostnameOverride); ok {
+		name = given
 	}
-	if t.Node.Name != t.Node.Hostname && !given("hostname-override") {
-		flags = append(flags, "--hostname-override="+t.Node.Name)
+	defaults := map[string]string{}
+	if name != t.Node.Hostname {
+		defaults[hostnameOverride] = name
 	}
-	for _, a := range t.Node.KubeletArgs {
-		flags = append(flags, "--"+a.Name+"="+a.Value)
-	}
-	return flags
+	return staticpod.Command("kubelet", defaults, t.Node.KubeletArgs)[1:]
 }

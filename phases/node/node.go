@@ -96,8 +96,8 @@ func (t *Task) object() *corev1.Node {
 	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: t.Node.Name}}
 }
 
-// mark sets the labels and adds the taints, and says whether that changed
-// the node. Taints that somebody else set stay.
+// mark sets the labels and the taints, and says whether that changed the
+// node. Other taints stay; of a key and effect there can be only one.
 func mark(n *corev1.Node, taints []corev1.Taint) bool {
 	changed := false
 	for _, label := range labels {
@@ -107,10 +107,16 @@ func mark(n *corev1.Node, taints []corev1.Taint) bool {
 		}
 	}
 	for _, taint := range taints {
-		if !slices.ContainsFunc(n.Spec.Taints, func(live corev1.Taint) bool { return live.MatchTaint(&taint) && live.Value == taint.Value }) {
+		at := slices.IndexFunc(n.Spec.Taints, func(live corev1.Taint) bool { return live.MatchTaint(&taint) })
+		switch {
+		case at < 0:
 			n.Spec.Taints = append(n.Spec.Taints, taint)
-			changed = true
+		case n.Spec.Taints[at].Value != taint.Value:
+			n.Spec.Taints[at] = taint
+		default:
+			continue
 		}
+		changed = true
 	}
 	return changed
 }

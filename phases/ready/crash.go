@@ -2,6 +2,7 @@ package ready
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/cri"
 	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/phases/wait"
 )
 
 const (
@@ -20,20 +22,44 @@ const (
 	told = 5
 )
 
-// crashed returns why the component cannot become healthy, nil if it still
-// can.
-func (t *Task) crashed(ctx context.Context, name string) error {
-	c, ok := t.newest(ctx, name)
-	if !ok || c.State != cri.Exited || c.Attempt+1 < hopeless {
+// dead is the component's newest container if it has ended, else zero. One
+// that is dead already when the wait begins tells nothing: its cause may be
+// mended by now, and the kubelet has not tried again.
+func (t *Task) dead(ctx context.Context, name string) cri.Container {
+	if c, ok := t.newest(ctx, name); ok && c.State == cri.Exited {
+		return c
+	}
+	return cri.Container{}
+}
+
+// crashed returns why the component whose container is dead cannot become
+// healthy, nil if it still can.
+func (t *Task) crashed(ctx context.Context, dead cri.Container) error {
+	if dead.ID == "" || dead.Attempt+1 < hopeless {
 		return nil
 	}
-	lines, _ := t.Runtime.Logs(ctx, c, told)
-	why := fmt.Errorf("%s ended %d times, last with exit code %d%s", name, c.Attempt+1, c.ExitCode, tail(lines))
+	lines, _ := t.Runtime.Logs(ctx, dead, told)
+	why := fmt.Errorf("%s ended %d times, last with exit code %d%s", dead.Name, dead.Attempt+1, dead.ExitCode, tail(lines))
 	return &phases.Fault{
-		What:  name + " does not stay up",
+		What:  dead.Name + " does not stay up",
 		Why:   why,
 		Fixes: append(hints(lines), "then run the same command again: finished phases are kept"),
 	}
+}
+
+// diagnose gives the cause of a timeout where one can be seen: a component
+// that the kubelet has not tried again since the wait began.
+func (t *Task) diagnose(ctx context.Context, err error) error {
+	var timeout *wait.TimeoutError
+	if !errors.As(err, &timeout) {
+		return err
+	}
+	for _, name := range t.names() {
+		if crash := t.crashed(ctx, t.dead(ctx, name)); crash != nil {
+			return crash
+		}
+	}
+	return err
 }
 
 // status says what a person would want to know while the component is not

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
@@ -49,6 +50,7 @@ func Phase() phases.Phase[Task] {
 // apply waits for all at the same time. The components start one after the
 // other by themselves; each says what it is still missing.
 func apply(ctx context.Context, t *Task) error {
+	whole := ctx
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	conditions, err := t.components(ctx)
@@ -67,7 +69,7 @@ func apply(ctx context.Context, t *Task) error {
 			cancel(err)
 		}
 	}
-	return first
+	return t.diagnose(whole, first)
 }
 
 func (t *Task) kubelet() wait.Condition {
@@ -86,14 +88,19 @@ func (t *Task) kubelet() wait.Condition {
 	}
 }
 
+func (t *Task) names() []string {
+	list := []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+	if t.Cluster.Etcd.External != nil {
+		return list[1:]
+	}
+	return list
+}
+
 // components reads from the manifests where each component serves its
 // health; a component without a manifest is not waited for.
 func (t *Task) components(ctx context.Context) ([]wait.Condition, error) {
 	var list []wait.Condition
-	for _, name := range []string{"etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"} {
-		if name == "etcd" && t.Cluster.Etcd.External != nil {
-			continue
-		}
+	for _, name := range t.names() {
 		pod, err := staticpod.Read(ctx, t.Host, t.Dir, name)
 		if err != nil {
 			return nil, &phases.Fault{
@@ -102,13 +109,20 @@ func (t *Task) components(ctx context.Context) ([]wait.Condition, error) {
 				Fixes: []string{"write it with: hactl init phase " + manifestPhase(name)},
 			}
 		}
-		list = append(list, t.component(name, pod))
+		if healthURL(pod) == "" {
+			return nil, &phases.Fault{
+				What:  "the manifest of " + name + " has no startup probe that would tell when it is healthy",
+				Fixes: []string{"write it anew with: hactl init phase " + manifestPhase(name)},
+			}
+		}
+		list = append(list, t.component(ctx, name, pod))
 	}
 	return list, nil
 }
 
-func (t *Task) component(name string, pod *corev1.Pod) wait.Condition {
+func (t *Task) component(ctx context.Context, name string, pod *corev1.Pod) wait.Condition {
 	ask := func(ctx context.Context) error { return t.Healthy(ctx, healthURL(pod)) }
+	before := t.dead(ctx, name)
 	if name == "kube-apiserver" {
 		// As administrator: until its first roles exist, the API server
 		// tells its health to nobody else.
@@ -122,8 +136,10 @@ func (t *Task) component(name string, pod *corev1.Pod) wait.Condition {
 			if err == nil {
 				return true, "", nil
 			}
-			if crash := t.crashed(ctx, name); crash != nil {
-				return false, "", crash
+			if dead := t.dead(ctx, name); dead.ID != before.ID {
+				if crash := t.crashed(ctx, dead); crash != nil {
+					return false, "", crash
+				}
 			}
 			return false, t.status(ctx, name, err), final(err)
 		},
@@ -139,16 +155,23 @@ func final(err error) error {
 	return nil
 }
 
-// healthURL is the URL of the startup probe.
+// healthURL is the URL of the startup probe, "" if the pod has none.
 func healthURL(pod *corev1.Pod) string {
+	if len(pod.Spec.Containers) == 0 || pod.Spec.Containers[0].StartupProbe == nil || pod.Spec.Containers[0].StartupProbe.HTTPGet == nil {
+		return ""
+	}
 	c := pod.Spec.Containers[0]
 	get := c.StartupProbe.HTTPGet
-	host := get.Host
+	host, port := get.Host, get.Port.IntVal
 	if host == "" {
 		host = "127.0.0.1"
 	}
-	return fmt.Sprintf("%s://%s%s", strings.ToLower(string(get.Scheme)),
-		net.JoinHostPort(host, strconv.Itoa(int(c.Ports[0].ContainerPort))), get.Path)
+	for _, p := range c.Ports {
+		if get.Port.Type == intstr.String && p.Name == get.Port.StrVal {
+			port = p.ContainerPort
+		}
+	}
+	return fmt.Sprintf("%s://%s%s", strings.ToLower(string(get.Scheme)), net.JoinHostPort(host, strconv.Itoa(int(port))), get.Path)
 }
 
 func manifestPhase(component string) string {
