@@ -1,13 +1,16 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/hactl/hactl/phases/host"
 )
 
-// DryRunReport lists what a run would have changed, in order.
+// DryRunReport lists what a run would have changed: on the machine in order,
+// in the cluster by kind and name, since objects are put at the same time.
 type DryRunReport struct {
 	Machine []MachineChange `json:"machine"`
 	Objects []ObjectChange  `json:"objects"`
@@ -34,7 +37,7 @@ func (m *machine) report() *DryRunReport {
 	if m.files == nil {
 		return nil
 	}
-	r := &DryRunReport{}
+	r := &DryRunReport{Machine: []MachineChange{}, Objects: []ObjectChange{}}
 	for _, c := range m.files.Changes() {
 		r.Machine = append(r.Machine, machineChange(c))
 	}
@@ -44,14 +47,24 @@ func (m *machine) report() *DryRunReport {
 			Namespace: c.Object.GetNamespace(), Name: c.Object.GetName(),
 		})
 	}
+	slices.SortStableFunc(r.Objects, func(a, b ObjectChange) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
 	return r
 }
 
 func (r *DryRunReport) text(p *printer) {
 	p.line("")
+	if len(r.Machine)+len(r.Objects) == 0 {
+		p.line("A real run would change nothing.")
+		return
+	}
 	p.line("A real run would do this on the machine:")
 	for _, c := range r.Machine {
 		p.line("  %-8s %-4s %s", c.Action, c.Mode, c.Target)
+	}
+	if len(r.Machine) == 0 {
+		p.line("  nothing")
 	}
 	p.line("")
 	p.line("and this in the cluster:")
@@ -61,6 +74,9 @@ func (r *DryRunReport) text(p *printer) {
 			name = o.Namespace + "/" + o.Name
 		}
 		p.line("  %-8s %s %s", o.Verb, o.Kind, name)
+	}
+	if len(r.Objects) == 0 {
+		p.line("  nothing")
 	}
 }
 

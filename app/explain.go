@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/kubeadm"
 	"github.com/hactl/hactl/phases"
 )
 
@@ -45,6 +46,7 @@ func Explain(err error) Explanation {
 	}
 	var coder interface{ Code() phases.Code }
 	var invalid *config.InvalidError
+	var unreadable *kubeadm.Error
 	switch {
 	case errors.Is(err, ErrInterrupted) || errors.Is(err, context.Canceled):
 		x.What, x.Why, x.Code = "interrupted", "", phases.CodeInterrupted
@@ -53,28 +55,42 @@ func Explain(err error) Explanation {
 		x.Code = coder.Code()
 	case errors.As(err, &invalid):
 		x.Code = phases.CodeUsage
-		x.What, x.Why, x.Fix = problems(invalid.Problems)
+		x.What, x.Fix = problems(invalid.Problems)
+	case errors.As(err, &unreadable):
+		x.Code = phases.CodeUsage
+		x.What, x.Fix = problems(unreadable.Problems)
 	}
 	return x
 }
 
 // problems shows one problem by itself, several as a list.
-func problems(list []config.Problem) (what, why string, fix []string) {
+func problems(list []config.Problem) (what string, fix []string) {
 	if len(list) == 1 {
-		what = list[0].Path + ": " + list[0].What
 		if list[0].Fix != "" {
 			fix = []string{list[0].Fix}
 		}
-		return what, "", fix
+		return where(list[0]) + list[0].What, fix
 	}
 	what = fmt.Sprintf("%d settings are not valid", len(list))
 	for _, p := range list {
-		what += "\n" + p.Path + ": " + p.What
+		// The place is said once: what to do stands behind what is wrong.
+		what += "\n" + where(p) + p.What
 		if p.Fix != "" {
-			fix = append(fix, p.Path+": "+p.Fix)
+			what += "; " + p.Fix
 		}
 	}
-	return what, "", fix
+	return what, nil
+}
+
+// where is "ha.yaml:3:5: networking.podSubnet: ", or what is known of it.
+func where(p config.Problem) string {
+	s := ""
+	for _, part := range []string{p.Place(), p.Path} {
+		if part != "" {
+			s += part + ": "
+		}
+	}
+	return s
 }
 
 // String is the explanation for people.

@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"net/netip"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hactl/hactl/certs"
@@ -97,8 +99,15 @@ func (s *Initial) joinTask() *joincommand.Task {
 // told what begins, notify gets the events. The result is nil when only one
 // phase ran that has none.
 func Init(ctx context.Context, in InitInput, title func(string), notify func(phases.Event)) (*InitResult, error) {
+	p, closePorts := realPorts()
+	defer closePorts()
+	return initOver(ctx, p, in, title, notify)
+}
+
+// initOver is Init over the given ports.
+func initOver(ctx context.Context, p ports, in InitInput, title func(string), notify func(phases.Event)) (*InitResult, error) {
 	list := InitPhases()
-	o := phases.Options{Notify: notify}
+	o := phases.Options{Notify: notify, Now: p.now}
 	var err error
 	if o.Only, err = phases.Resolve(list, in.Only); err != nil {
 		return nil, err
@@ -107,7 +116,7 @@ func Init(ctx context.Context, in InitInput, title func(string), notify func(pha
 		return nil, err
 	}
 	skipAddons(in.Config, o.Skip)
-	m := newMachine(in.Config.DryRun)
+	m := newMachine(p, in.Config.DryRun)
 	defer m.close()
 	if err := m.settle(ctx, in.Config, notify); err != nil {
 		return nil, err
@@ -120,13 +129,26 @@ func Init(ctx context.Context, in InitInput, title func(string), notify func(pha
 	if len(in.Only) == 0 {
 		title("init of " + in.Config.Node.Name + " (" + in.Config.Local.Address.String() + "), Kubernetes " + in.Config.Cluster.Version)
 	}
-	for _, w := range in.Warnings {
-		notify(phases.Event{Phase: "config", Kind: phases.Warning, Reason: w})
+	for _, w := range warnings(in) {
+		notify(m.warning(w))
 	}
 	if err := phases.Run(ctx, list, s, o); err != nil {
 		return nil, err
 	}
 	return m.result(ctx, in, s)
+}
+
+// warnings are those that came up while the configuration was read, and what
+// else can be said now that the machine is known.
+func warnings(in InitInput) []string {
+	list := slices.Clone(in.Warnings)
+	for _, p := range in.Config.Warnings() {
+		// With its place in the file, the reader may have said it already.
+		if w := p.String(); !slices.ContainsFunc(list, func(said string) bool { return strings.HasSuffix(said, w) }) {
+			list = append(list, w)
+		}
+	}
+	return list
 }
 
 // skipAddons makes a skipped addon and a disabled one the same thing, so
@@ -153,8 +175,11 @@ func (m *machine) initial(ctx context.Context, in InitInput) *Initial {
 		kubelet:      kubelet.Task{Host: m.host, Cluster: cl, Node: &c.Node, Dir: config.KubeletDir, ConfDir: config.KubernetesDir},
 		ready:        ready.Task{Host: m.host, API: m.api, Runtime: m.runtime, Cluster: cl, Timeouts: c.Timeouts, Dir: config.ManifestsDir, Healthy: m.healthy},
 		node:         node.Task{API: m.api, Node: &c.Node, Limit: c.Timeouts.Kubelet},
-		publish:      publish.Task{API: m.api, Host: m.host, Cluster: cl, Key: c.CertificateKey, Upload: in.UploadCerts, Limit: c.Timeouts.ControlPlane, Now: m.now},
-		addons:       addons.Task{API: m.api, Cluster: cl, Endpoint: c.Endpoint(), Environ: in.Environ, Limit: c.Timeouts.ControlPlane},
+		publish:      publish.Task{API: m.api, Host: m.host, Cluster: cl, Key: c.CertificateKey, Upload: in.UploadCerts, Limit: c.Timeouts.KubernetesAPI, Now: m.now},
+		addons:       addons.Task{API: m.api, Cluster: cl, Endpoint: c.Endpoint(), Environ: in.Environ, Limit: c.Timeouts.KubernetesAPI},
+	}
+	if !in.UploadCerts && len(in.Only) == 0 {
+		s.publish.Key = "" // it would open nothing, and must not stand in the join command
 	}
 	m.tasksOfCerts(ctx, s, c)
 	m.tasksOfNodes(s, c)
@@ -194,7 +219,7 @@ func (m *machine) tasksOfCerts(ctx context.Context, s *Initial, c *config.Init) 
 func (m *machine) tasksOfNodes(s *Initial, c *config.Init) {
 	s.token = token.Task{
 		API: m.api, Host: m.host, Tokens: c.Tokens, Kubeconfig: path.Join(config.KubernetesDir, "admin.conf"),
-		Limit: c.Timeouts.ControlPlane, Now: m.now,
+		Limit: c.Timeouts.KubernetesAPI, Now: m.now,
 	}
 	s.join = joincommand.Task{
 		Files: m.host, CertDir: c.Cluster.CertificatesDir, Endpoint: c.Endpoint(),

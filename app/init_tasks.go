@@ -48,8 +48,9 @@ func (m *machine) preflight(c *config.Init, s *Initial) preflight.Task {
 		t.EtcdDataDir = l.DataDir
 	}
 	if x := c.Cluster.Etcd.External; x != nil {
-		t.ClientFiles = []string{x.CAFile, x.CertFile, x.KeyFile}
+		t.ClientFiles = slices.DeleteFunc([]string{x.CAFile, x.CertFile, x.KeyFile}, func(f string) bool { return f == "" })
 	}
+	m.checks(&t)
 	return t
 }
 

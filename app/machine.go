@@ -2,20 +2,12 @@ package app
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/netip"
-	"os"
 	"path"
 	"strings"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	utilnet "k8s.io/apimachinery/pkg/util/net"
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
@@ -24,14 +16,12 @@ import (
 	"github.com/hactl/hactl/phases/kube"
 )
 
-// machine holds the ports that one run works through.
+// machine is the world that one run works in.
 type machine struct {
-	host    host.Host
+	ports
+
 	api     kube.API
 	runtime cri.Runtime
-	now     func() time.Time
-	// healthy asks a health URL of this node.
-	healthy func(context.Context, string) error
 
 	// What a dry run would have changed; nil in a real run.
 	files   *host.Overlay
@@ -40,11 +30,11 @@ type machine struct {
 	closers []func()
 }
 
-func newMachine(dryRun bool) *machine {
-	local := host.NewLocal("")
-	m := &machine{host: local, now: time.Now, healthy: healthy, closers: []func(){local.Close}}
+// newMachine makes the world of a run; the caller closes it.
+func newMachine(p ports, dryRun bool) *machine {
+	m := &machine{ports: p}
 	if dryRun {
-		m.files = host.NewOverlay(local)
+		m.files = host.NewOverlay(p.host)
 		m.host = m.files
 	}
 	return m
@@ -60,15 +50,14 @@ func (m *machine) connect(ctx context.Context, in InitInput) error {
 		server = ""
 	}
 	files := kubeconfigs(in.Kubeconfig)
-	client := kube.NewClient(kube.FromKubeconfig(m.host, server, files...))
-	m.api = client
-	runtime := cri.Dial(c.Node.CRISocket)
+	m.api = m.dialAPI(m.host, server, files)
+	runtime, closeRuntime := m.dialRuntime(c.Node.CRISocket)
 	m.runtime = runtime
-	m.closers = append(m.closers, runtime.Close)
+	m.closers = append(m.closers, closeRuntime)
 	if m.files == nil {
 		return nil
 	}
-	m.objects = kube.NewOverlay(client)
+	m.objects = kube.NewOverlay(m.api)
 	if !m.any(ctx, files) {
 		cluster, err := imagined(ctx, c)
 		if err != nil {
@@ -123,13 +112,13 @@ func (m *machine) settle(ctx context.Context, c *config.Init, notify func(phases
 // facts asks the machine for what the configuration leaves open.
 func (m *machine) facts(ctx context.Context, c *config.Init, notify func(phases.Event)) (config.Facts, error) {
 	var f config.Facts
-	name, err := os.Hostname()
+	name, err := m.hostname()
 	if err != nil {
 		return f, fmt.Errorf("ask for the host name: %w", err)
 	}
 	f.Hostname = name
 	if !c.Local.Address.IsValid() {
-		if f.Address, err = defaultAddress(); err != nil {
+		if f.Address, err = m.address(); err != nil {
 			return f, err
 		}
 	}
@@ -139,97 +128,9 @@ func (m *machine) facts(ctx context.Context, c *config.Init, notify func(phases.
 		}
 	}
 	if !strings.HasPrefix(c.Cluster.Version, "v") {
-		f.Version = lookUpVersion(ctx, c.Cluster.Version, notify)
+		f.Version = m.version(ctx, c.Cluster.Version, notify)
 	}
 	return f, nil
-}
-
-// defaultAddress is the address of the interface with the default route, or
-// of the only interface where there is no such route.
-func defaultAddress() (netip.Addr, error) {
-	ip, err := utilnet.ResolveBindAddress(nil)
-	if err == nil {
-		if a, ok := netip.AddrFromSlice(ip); ok && !a.IsLoopback() {
-			return a.Unmap(), nil
-		}
-	}
-	return netip.Addr{}, &phases.Fault{
-		What:  "this machine has no default route that would tell its address",
-		Why:   err,
-		Fixes: []string{"name the address that the other nodes reach this one by: --apiserver-advertise-address"},
-		Exit:  phases.CodeUsage,
-	}
-}
-
-const versionLimit = 3 * time.Second
-
-// lookUpVersion asks for the version behind a label such as "stable-1". When
-// there is no answer, or one that this hactl is too old for, it is the
-// version that this hactl is made for.
-func lookUpVersion(ctx context.Context, label string, notify func(phases.Event)) string {
-	ctx, cancel := context.WithTimeout(ctx, versionLimit)
-	defer cancel()
-	version, err := fetch(ctx, "https://dl.k8s.io/release/"+label+".txt")
-	if err == nil && minor(version) == minor(config.Version) {
-		return version
-	}
-	reason := fmt.Sprintf("%s could not be looked up: using %s; name one with --kubernetes-version", label, config.Version)
-	if err == nil {
-		reason = fmt.Sprintf("%s is %s, which this hactl does not know: using %s", label, version, config.Version)
-	}
-	notify(phases.Event{Phase: "config", Kind: phases.Warning, At: time.Now(), Reason: reason})
-	return config.Version
-}
-
-// minor is "v1.37" of "v1.37.1".
-func minor(version string) string { return version[:max(0, strings.LastIndex(version, "."))] }
-
-func fetch(ctx context.Context, url string) (string, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return "", err
-	}
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, 64))
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("%s: %s", url, resp.Status)
-	}
-	return strings.TrimSpace(string(body)), err
-}
-
-// healthClient does not check certificates: the components serve their
-// health with ones that they make themselves, and nothing secret is sent.
-func healthClient() *http.Client {
-	return &http.Client{
-		Timeout: 2 * time.Second,
-		Transport: &http.Transport{
-			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
-			DialContext:     (&net.Dialer{Timeout: time.Second}).DialContext,
-		},
-	}
-}
-
-// healthy asks a health URL of this node.
-func healthy(ctx context.Context, url string) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	client := healthClient()
-	defer client.CloseIdleConnections()
-	resp, err := client.Do(req)
-	if err != nil {
-		return err
-	}
-	resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("answers %s", resp.Status)
-	}
-	return nil
 }
 
 // kubeconfigs are the files that an administrator's client is made from, the

@@ -103,10 +103,7 @@ func runInit(c *cobra.Command, streams Streams, f *initFlags, only []string) err
 	in.Only = only
 	return show(c.Context(), r, func(ctx context.Context) (render.Result, error) {
 		result, err := app.Init(ctx, in, r.Title, r.Event)
-		if err != nil && f.config == "" {
-			err = inFlags(err)
-		}
-		return result, err
+		return result, f.placed(err)
 	})
 }
 
@@ -126,7 +123,7 @@ func phaseList[S any](list []phases.Phase[S]) string {
 	phases.Walk(list, func(path string, p *phases.Phase[S]) {
 		if !p.Hidden {
 			depth := strings.Count(path, "/")
-			b.WriteString(strings.Repeat("  ", depth+1) + p.Name + strings.Repeat(" ", max(2, 26-2*depth-len(p.Name))) + p.Title + "\n")
+			b.WriteString(strings.Repeat("  ", depth+1) + p.Name + strings.Repeat(" ", max(2, 31-2*depth-len(p.Name))) + p.Title + "\n")
 		}
 	})
 	return b.String()

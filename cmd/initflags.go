@@ -36,6 +36,8 @@ type initFlags struct {
 	certificateKey, certificateKeyFile string
 
 	uploadCerts, dryRun, skipTokenPrint, skipKeyPrint bool
+
+	docs *kubeadm.Documents // what --config holds; nil without it
 }
 
 // beside are the flags that may stand beside --config (kubeadm v1.37,
@@ -118,14 +120,19 @@ func (f *initFlags) fromFile(flags *pflag.FlagSet, streams Streams) (*config.Ini
 	if err != nil {
 		return nil, nil, err
 	}
-	docs, err := kubeadm.Decode(f.config, data)
+	docs, err := kubeadm.Load(f.config, data)
 	if err != nil {
 		return nil, nil, err
 	}
 	c := docs.Init
 	if c == nil {
-		c = &config.Init{}
+		return nil, nil, &phases.Fault{
+			What:  f.config + " has neither an InitConfiguration nor a ClusterConfiguration",
+			Fixes: []string{"begin with what this prints: hactl config print init-defaults"},
+			Exit:  phases.CodeUsage,
+		}
 	}
+	f.docs = docs
 	if f.nodeName != "" {
 		c.Node.Name = f.nodeName
 	}
@@ -174,10 +181,17 @@ func (f *initFlags) fromFlags() (*config.Init, error) {
 		Tokens:         []config.Token{{Value: config.Secret(f.token), TTL: f.tokenTTL}},
 		CertificateKey: config.Secret(f.certificateKey),
 	}
-	if len(p.problems) > 0 {
-		return nil, &config.InvalidError{Problems: p.problems}
+	if len(p.problems) == 0 {
+		return c, nil
 	}
-	return c, nil
+	// What is wrong with the other flags is said at the same time.
+	c.Default()
+	for _, further := range c.Validate() {
+		if flag, ok := flagOf[further.Path]; ok && !p.has(flag) {
+			p.add(flag, further.What, further.Fix)
+		}
+	}
+	return nil, &config.InvalidError{Problems: p.problems}
 }
 
 // flagOf are the flags of settings, for those who have no file to look into.
@@ -196,14 +210,20 @@ var flagOf = map[string]string{
 	"nodeRegistration.name":             "--node-name",
 }
 
-// inFlags names problems of a configuration that came from flags by them.
-func inFlags(err error) error {
+// placed says where the user wrote what is wrong with the configuration: in
+// a flag or at a place in the file.
+func (f *initFlags) placed(err error) error {
 	var invalid *config.InvalidError
-	if errors.As(err, &invalid) {
-		for i, p := range invalid.Problems {
-			if flag, ok := flagOf[p.Path]; ok {
-				invalid.Problems[i].Path = flag
-			}
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	if f.docs != nil {
+		f.docs.Locate(invalid.Problems)
+		return err
+	}
+	for i, p := range invalid.Problems {
+		if flag, ok := flagOf[p.Path]; ok {
+			invalid.Problems[i].Path = flag
 		}
 	}
 	return err
@@ -214,6 +234,10 @@ type parser struct{ problems []config.Problem }
 
 func (p *parser) add(flag, what, fix string) {
 	p.problems = append(p.problems, config.Problem{Path: flag, What: what, Fix: fix})
+}
+
+func (p *parser) has(flag string) bool {
+	return slices.ContainsFunc(p.problems, func(q config.Problem) bool { return q.Path == flag })
 }
 
 func (p *parser) hostPort(flag, s string) config.HostPort {

@@ -16,7 +16,7 @@ func showPhases[S any](w io.Writer, list []phases.Phase[S]) error {
 			return
 		}
 		margin := strings.Repeat("  ", strings.Count(path, "/"))
-		_, err = fmt.Fprintf(w, "%s%-*s %s\n", margin, 26-len(margin), p.Name, p.Title)
+		_, err = fmt.Fprintf(w, "%s%-*s %s\n", margin, 31-len(margin), p.Name, p.Title)
 		for _, part := range []struct {
 			verb  string
 			names []string

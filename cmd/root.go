@@ -11,6 +11,7 @@ import (
 
 	"github.com/lithammer/dedent"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/hactl/hactl/app"
@@ -46,26 +47,32 @@ Exit codes:
   5 refused as unsafe   130 interrupted
 `
 
-const usageTemplate = `{{if .Runnable}}Usage:
-  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}{{if .Runnable}}
-
-{{end}}Usage:
+const usageTemplate = `Usage:{{if not .Annotations.group}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
   {{.CommandPath}} [command]
 
 Commands:{{range .Commands}}{{if .IsAvailableCommand}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasExample}}
 
 Examples:
-{{.Example}}{{end}}{{if .HasAvailableLocalFlags}}
+{{trimTrailingWhitespaces .Example}}{{end}}{{if .HasAvailableLocalFlags}}
 
 Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
+
+Global flags:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
 ` + exitCodes
 
 // Execute runs hactl with the arguments that follow its name and returns the
 // exit code.
 func Execute(ctx context.Context, streams Streams, args []string) int {
-	root := NewCommand(streams)
+	return execute(ctx, streams, settingsFile, args)
+}
+
+// execute is Execute with the given settings file.
+func execute(ctx context.Context, streams Streams, settings string, args []string) int {
+	root := newCommand(streams, settings)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -76,13 +83,27 @@ func Execute(ctx context.Context, streams Streams, args []string) int {
 		return int(shown.code)
 	}
 	x := app.Explain(err)
-	format, _ := root.PersistentFlags().GetString("output")
-	r, formatErr := render.New(render.Format(format), streams.Out, streams.Err, streams.width)
+	r, formatErr := render.New(errorFormat(root, args), streams.Out, streams.Err, streams.width)
 	if formatErr != nil {
 		r, _ = render.New(render.Text, streams.Out, streams.Err, streams.width)
 	}
 	r.Error(x)
 	return int(x.Code)
+}
+
+// errorFormat is the output format that the user wants, even where other
+// arguments cannot be understood.
+func errorFormat(root *cobra.Command, args []string) render.Format {
+	if f := root.PersistentFlags().Lookup("output"); f.Changed {
+		return render.Format(f.Value.String())
+	}
+	s := pflag.NewFlagSet("", pflag.ContinueOnError)
+	s.ParseErrorsAllowlist.UnknownFlags = true
+	s.SetOutput(io.Discard)
+	s.BoolP("help", "h", false, "")
+	format := s.StringP("output", "o", os.Getenv(envName("output")), "")
+	_ = s.Parse(args) // its errors are those that root found
+	return render.Format(*format)
 }
 
 // shownError is an error that a renderer has shown already.
@@ -91,7 +112,9 @@ type shownError struct{ code phases.Code }
 func (e *shownError) Error() string { return "already shown" }
 
 // NewCommand returns the command hactl.
-func NewCommand(streams Streams) *cobra.Command {
+func NewCommand(streams Streams) *cobra.Command { return newCommand(streams, settingsFile) }
+
+func newCommand(streams Streams, settings string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "hactl",
 		Short: "Bring up highly available Kubernetes control planes and keep them safe",
@@ -110,8 +133,11 @@ func NewCommand(streams Streams) *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			return applySettings(c)
+			return applySettings(c, settings)
 		},
+		Annotations:       isGroup(),
+		Args:              noArgs,
+		RunE:              showHelp,
 		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	root.SetIn(streams.In)
@@ -122,8 +148,8 @@ func NewCommand(streams Streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &phases.Fault{What: err.Error(), Fixes: []string{"see: " + c.CommandPath() + " --help"}, Exit: phases.CodeUsage}
 	})
-	root.PersistentFlags().StringP("output", "o", "text", "text for people, json for programs")
-	root.AddCommand(newInit(streams), newCerts(streams), newToken(streams), newVersion(streams))
+	root.PersistentFlags().StringP("output", "o", "text", "text for people, json or yaml for programs")
+	root.AddCommand(newInit(streams), newConfig(streams, settings), newCerts(streams), newToken(streams), newVersion(streams))
 	return root
 }
 
@@ -132,19 +158,31 @@ func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	var fixes []string
+	if c.SuggestionsMinimumDistance <= 0 {
+		c.SuggestionsMinimumDistance = 2 // cobra's own default
+	}
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		fixes = append(fixes, "did you mean: "+c.CommandPath()+" "+strings.Join(near, ", "))
+	}
 	return &phases.Fault{
 		What:  "unknown command or argument: " + args[0],
-		Fixes: []string{"see: " + c.CommandPath() + " --help"},
+		Fixes: append(fixes, "see: "+c.CommandPath()+" --help"),
 		Exit:  phases.CodeUsage,
 	}
 }
 
 // group is a command that only holds others.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Args: noArgs, RunE: func(c *cobra.Command, _ []string) error { return c.Help() }}
+	c := &cobra.Command{Use: use, Short: short, Annotations: isGroup(), Args: noArgs, RunE: showHelp}
 	c.AddCommand(commands...)
 	return c
 }
+
+// isGroup tells the help of a command that it does nothing by itself.
+func isGroup() map[string]string { return map[string]string{"group": "yes"} }
+
+func showHelp(c *cobra.Command, _ []string) error { return c.Help() }
 
 // text takes a raw string that begins with a line break and is indented with
 // the code.

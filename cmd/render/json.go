@@ -47,4 +47,8 @@ func (j *jsonLines) Error(x app.Explanation) {
 	}{"error", x})
 }
 
-func (j *jsonLines) write(v any) error { return json.NewEncoder(j.out).Encode(v) }
+func (j *jsonLines) write(v any) error {
+	e := json.NewEncoder(j.out)
+	e.SetEscapeHTML(false) // commands hold "&&" and "<token>"
+	return e.Encode(v)
+}

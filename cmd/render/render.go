@@ -36,6 +36,7 @@ type Format string
 const (
 	Text Format = "text"
 	JSON Format = "json"
+	YAML Format = "yaml" // the result only; the rest is text
 )
 
 // New returns the renderer of a format. Terminal says that err is a terminal
@@ -46,10 +47,12 @@ func New(format Format, out, err io.Writer, terminal Terminal) (Renderer, error)
 		return &text{out: out, err: err, terminal: terminal}, nil
 	case JSON:
 		return &jsonLines{out: out}, nil
+	case YAML:
+		return &yamlResult{text{out: out, err: err, terminal: terminal}}, nil
 	}
 	return nil, &phases.Fault{
 		What:  fmt.Sprintf("there is no output format %q", format),
-		Fixes: []string{"use text or json"},
+		Fixes: []string{"use text, json or yaml"},
 		Exit:  phases.CodeUsage,
 	}
 }

@@ -1,0 +1,167 @@
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+
+	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/cri"
+	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/phases/kube"
+	"github.com/hactl/hactl/phases/preflight"
+)
+
+// ports are all the ways out of the process. Use cases get them whole, so
+// that tests can put memory in their place.
+type ports struct {
+	host host.Host
+	// dialAPI returns the API that the first existing kubeconfig leads to;
+	// server, if not empty, takes the place of the one in the file.
+	dialAPI func(files host.Files, server string, kubeconfigs []string) kube.API
+	// dialRuntime returns the container runtime behind the socket, and what
+	// closes it.
+	dialRuntime func(socket string) (cri.Runtime, func())
+	// healthy asks a health URL of this node.
+	healthy func(ctx context.Context, url string) error
+
+	hostname func() (string, error)
+	address  func() (netip.Addr, error) // of the interface with the default route
+	release  func(ctx context.Context, label string) (version string, err error)
+	now      func() time.Time
+	// checks says how preflight asks the machine, where that is not the real
+	// one.
+	checks func(*preflight.Task)
+}
+
+// realPorts are those of this machine; the caller calls the function at the
+// end.
+func realPorts() (ports, func()) {
+	local := host.NewLocal("")
+	return ports{
+		host: local,
+		dialAPI: func(files host.Files, server string, kubeconfigs []string) kube.API {
+			return kube.NewClient(kube.FromKubeconfig(files, server, kubeconfigs...))
+		},
+		dialRuntime: func(socket string) (cri.Runtime, func()) {
+			client := cri.Dial(socket)
+			return client, client.Close
+		},
+		healthy:  healthy,
+		hostname: os.Hostname,
+		address:  defaultAddress,
+		release:  fetchRelease,
+		now:      time.Now,
+		checks:   func(*preflight.Task) {},
+	}, local.Close
+}
+
+// defaultAddress is the address of the interface with the default route, or
+// of the only interface where there is no such route.
+func defaultAddress() (netip.Addr, error) {
+	ip, err := utilnet.ResolveBindAddress(nil)
+	if err == nil {
+		if a, ok := netip.AddrFromSlice(ip); ok && !a.IsLoopback() {
+			return a.Unmap(), nil
+		}
+	}
+	return netip.Addr{}, &phases.Fault{
+		What:  "this machine has no default route that would tell its address",
+		Why:   err,
+		Fixes: []string{"name the address that the other nodes reach this one by: --apiserver-advertise-address"},
+		Exit:  phases.CodeUsage,
+	}
+}
+
+const versionLimit = 3 * time.Second
+
+// version asks for the version behind a label such as "stable-1". When there
+// is no answer, or one that this hactl is too old for, it is the version that
+// this hactl is made for.
+func (p ports) version(ctx context.Context, label string, notify func(phases.Event)) string {
+	ctx, cancel := context.WithTimeout(ctx, versionLimit)
+	defer cancel()
+	version, err := p.release(ctx, label)
+	if err == nil && minor(version) == minor(config.Version) {
+		return version
+	}
+	reason := fmt.Sprintf("%s could not be looked up: using %s; name one with --kubernetes-version", label, config.Version)
+	if err == nil {
+		reason = fmt.Sprintf("%s is %s, which this hactl does not know: using %s", label, version, config.Version)
+	}
+	notify(p.warning(reason))
+	return config.Version
+}
+
+// lookUpVersion is version over the real network.
+func lookUpVersion(ctx context.Context, label string, notify func(phases.Event)) string {
+	return ports{release: fetchRelease, now: time.Now}.version(ctx, label, notify)
+}
+
+// warning is one about the configuration.
+func (p ports) warning(reason string) phases.Event {
+	return phases.Event{Phase: "config", Kind: phases.Warning, At: p.now(), Reason: reason}
+}
+
+// minor is "v1.37" of "v1.37.1".
+func minor(version string) string { return version[:max(0, strings.LastIndex(version, "."))] }
+
+// fetchRelease asks for the version behind a label.
+func fetchRelease(ctx context.Context, label string) (string, error) {
+	url := "https://dl.k8s.io/release/" + label + ".txt"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return "", err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 64))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s: %s", url, resp.Status)
+	}
+	return strings.TrimSpace(string(body)), err
+}
+
+// healthClient does not check certificates: the components serve their
+// health with ones that they make themselves, and nothing secret is sent.
+func healthClient() *http.Client {
+	return &http.Client{
+		Timeout: 2 * time.Second,
+		Transport: &http.Transport{
+			TLSClientConfig: &tls.Config{InsecureSkipVerify: true},
+			DialContext:     (&net.Dialer{Timeout: time.Second}).DialContext,
+		},
+	}
+}
+
+// healthy asks a health URL of this node.
+func healthy(ctx context.Context, url string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	client := healthClient()
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	if err != nil {
+		return err
+	}
+	resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("answers %s", resp.Status)
+	}
+	return nil
+}

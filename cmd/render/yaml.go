@@ -1,0 +1,16 @@
+package render
+
+import "sigs.k8s.io/yaml"
+
+// yamlResult is text whose result is YAML.
+type yamlResult struct{ text }
+
+func (y *yamlResult) Result(r Result) error {
+	y.warn()
+	data, err := yaml.Marshal(r)
+	if err != nil {
+		return err
+	}
+	_, err = y.out.Write(data)
+	return err
+}
