@@ -44,4 +44,4 @@ soak: build ## long repetitions
 	@HACTL_SOAK=1 $(GO) test -tags e2e -count=1 -timeout 170m -p 1 -v ./e2e/...
 
 golden: ## write the golden files anew
-	@$(GO) test ./cmd/... ./config/... ./templates/... ./app/... -update
+	@$(GO) test $$(grep -rl 'flag.Bool("update"' --include='*_test.go' app certs cmd config etcd phases templates | xargs -n1 dirname | sort -u | sed 's|^|./|') -update

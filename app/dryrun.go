@@ -47,10 +47,14 @@ func (m *machine) report() *DryRunReport {
 			Namespace: c.Object.GetNamespace(), Name: c.Object.GetName(),
 		})
 	}
-	slices.SortStableFunc(r.Objects, func(a, b ObjectChange) int {
+	sortObjects(r.Objects)
+	return r
+}
+
+func sortObjects(list []ObjectChange) {
+	slices.SortStableFunc(list, func(a, b ObjectChange) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
-	return r
 }
 
 func (r *DryRunReport) text(p *printer) {

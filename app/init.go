@@ -124,7 +124,12 @@ func initOver(ctx context.Context, p ports, in InitInput, title func(string), no
 	if err := m.connect(ctx, in); err != nil {
 		return nil, err
 	}
+	patches, err := m.patches(ctx, in.Config.PatchesDir, notify)
+	if err != nil {
+		return nil, err
+	}
 	s := m.initial(ctx, in)
+	s.patch(patches)
 	defer s.pki.Keys.Close()
 	if len(in.Only) == 0 {
 		title("init of " + in.Config.Node.Name + " (" + in.Config.Local.Address.String() + "), Kubernetes " + in.Config.Cluster.Version)

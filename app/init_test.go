@@ -88,6 +88,7 @@ func complete(t *testing.T) (names []string, changes int64) {
 
 // A user may interrupt at any time and run the same command again.
 func TestInterruptedAfterEachPhase(t *testing.T) {
+	t.Parallel()
 	want, _ := complete(t)
 	list := leaves()
 	for i, path := range list[:len(list)-1] {
@@ -125,6 +126,7 @@ func TestInterruptedAfterEachPhase(t *testing.T) {
 // The machine may fail at each single change. All of them are tried in a
 // soak, else one of three.
 func TestFailureAtEachChange(t *testing.T) {
+	t.Parallel()
 	want, changes := complete(t)
 	if changes < 50 {
 		t.Fatalf("only %d changes are counted", changes)

@@ -15,7 +15,7 @@ const module = "github.com/hactl/hactl/"
 var ports = []string{"phases", "phases/host", "phases/kube", "phases/wait", "phases/cri"}
 
 // leaves know nothing of phases.
-var leaves = []string{"certs", "etcd", "templates", "templates/staticpod", "config", "config/kubeadm"}
+var leaves = []string{"certs", "etcd", "templates", "templates/staticpod", "templates/patch", "config", "config/kubeadm"}
 
 // mayImport says which packages of ours a package may import; the second
 // result is false for a package that no rule covers.
@@ -32,7 +32,7 @@ func mayImport(pkg string) ([]string, bool) {
 	case pkg == "config/kubeadm":
 		return []string{"config"}, true
 	case strings.HasPrefix(pkg, "templates"):
-		return []string{"config", "templates/staticpod"}, true
+		return []string{"config", "templates/staticpod", "templates/patch"}, true
 	case pkg == "phases/cri":
 		return []string{"phases", "phases/host"}, true
 	case pkg == "phases/kube":

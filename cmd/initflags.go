@@ -34,6 +34,7 @@ type initFlags struct {
 	token                              string
 	tokenTTL                           time.Duration
 	certificateKey, certificateKeyFile string
+	patches                            string
 
 	uploadCerts, dryRun, skipTokenPrint, skipKeyPrint bool
 
@@ -64,6 +65,7 @@ func (f *initFlags) register(s *pflag.FlagSet) {
 	s.StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig file of an administrator (default: /etc/kubernetes/super-admin.conf or admin.conf)")
 	s.StringVar(&f.version, "kubernetes-version", config.DefaultVersion, "Kubernetes version, or a label such as stable-1")
 	s.StringVar(&f.nodeName, "node-name", "", "name of this node (default: the host name)")
+	s.StringVar(&f.patches, "patches", "", "directory of patches for what hactl writes: target[suffix][+type].yaml, such as kube-apiserver0+merge.yaml")
 	s.StringVar(&f.podCIDR, "pod-network-cidr", "", "range of the pods' addresses; each node gets a part of it")
 	s.StringVar(&f.serviceCIDR, "service-cidr", "10.96.0.0/12", "range of the Services' addresses")
 	s.StringVar(&f.dnsDomain, "service-dns-domain", "cluster.local", "DNS domain of the Services")
@@ -136,8 +138,18 @@ func (f *initFlags) fromFile(flags *pflag.FlagSet, streams Streams) (*config.Ini
 	if f.nodeName != "" {
 		c.Node.Name = f.nodeName
 	}
-	c.Node.IgnorePreflight = append(c.Node.IgnorePreflight, f.ignore...)
+	c.Node.IgnorePreflight = ignored(c.Node.IgnorePreflight, f.ignore)
 	return c, docs.Warnings, nil
+}
+
+// ignored joins what the file and the flag ignore; all in one of them is all.
+func ignored(file, flag []string) []string {
+	for _, list := range [][]string{file, flag} {
+		if len(list) == 1 && strings.EqualFold(list[0], "all") {
+			return list
+		}
+	}
+	return append(file, flag...)
 }
 
 // refuseBesideConfig refuses flags that would contradict the file.
@@ -180,6 +192,7 @@ func (f *initFlags) fromFlags() (*config.Init, error) {
 		Local:          config.Endpoint{Address: p.address("--apiserver-advertise-address", f.advertiseAddress), Port: p.port("--apiserver-bind-port", f.bindPort)},
 		Tokens:         []config.Token{{Value: config.Secret(f.token), TTL: f.tokenTTL}},
 		CertificateKey: config.Secret(f.certificateKey),
+		PatchesDir:     f.patches,
 	}
 	if len(p.problems) == 0 {
 		return c, nil

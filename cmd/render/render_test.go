@@ -133,6 +133,8 @@ func TestRenderers(t *testing.T) {
 		"Terminal":       {"the live line is as wide as the terminal", render.Text, 60, fresh(), false, "text-60"},
 		"PipeFailed":     {"the phase that failed, what was taken back, the warnings and the error", render.Text, 0, broken(), true, "text-failed"},
 		"TerminalFailed": {"the live line is gone before the error", render.Text, 60, broken(), true, "text-60-failed"},
+		"YAML":           {"only the result differs from text", render.YAML, 0, fresh(), false, "yaml"},
+		"YAMLFailed":     {"an error is for people", render.YAML, 0, broken(), true, "text-failed"},
 		"JSON":           {"one object a line", render.JSON, 60, fresh(), false, "json"},
 		"JSONFailed":     {"the error is an object too", render.JSON, 0, broken(), true, "json-failed"},
 	}
@@ -155,7 +157,7 @@ func TestRenderers(t *testing.T) {
 			if c.format == render.JSON && err.Len() > 0 {
 				t.Errorf("%s: standard error has %q", c.reason, err.String())
 			}
-			if c.format == render.Text && c.fails && out.Len() > 0 {
+			if c.format != render.JSON && c.fails && out.Len() > 0 {
 				t.Errorf("%s: standard output has %q", c.reason, out.String())
 			}
 			golden(t, c.golden+".golden", visible(err.String())+"--- standard output\n"+visible(out.String()))
@@ -197,7 +199,7 @@ func TestUnknownFormat(t *testing.T) {
 // not go on with half of it.
 func TestResultIsNotWritten(t *testing.T) {
 	full := errors.New("no space left")
-	for _, format := range []render.Format{render.Text, render.JSON} {
+	for _, format := range []render.Format{render.Text, render.JSON, render.YAML} {
 		r, err := render.New(format, failing{full}, io.Discard, func() int { return 0 })
 		if err != nil {
 			t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/templates/patch"
 	"github.com/hactl/hactl/templates/staticpod"
 )
 
@@ -35,6 +36,7 @@ type Task struct {
 	// components.
 	Environ []string
 	Dir     string // of the manifests
+	Patches *patch.Set
 }
 
 // Phase is phase control-plane with a sub-phase for each component.
@@ -60,6 +62,7 @@ func component(name, pod string, build func(*Task, context.Context) (staticpod.P
 			if err != nil {
 				return phases.Missing, err
 			}
+			p.Patches = t.Patches
 			same, err := p.OnDisk(ctx, t.Files, t.Dir)
 			if err != nil || !same {
 				return phases.Missing, err
@@ -71,6 +74,7 @@ func component(name, pod string, build func(*Task, context.Context) (staticpod.P
 			if err != nil {
 				return err
 			}
+			p.Patches = t.Patches
 			if err := p.Write(ctx, t.Files, t.Dir); err != nil {
 				return fmt.Errorf("write the manifest of %s: %w", pod, err)
 			}

@@ -23,6 +23,8 @@ var (
 	ErrNoContext = errors.New("the current context names no cluster and user of the file")
 	// ErrNoCredentials says that a kubeconfig cannot log in.
 	ErrNoCredentials = errors.New("the current user has no credentials")
+	// ErrNoCA says that a kubeconfig does not say whom to trust.
+	ErrNoCA = errors.New("the current cluster has no certificate authority")
 )
 
 // found is the current context of an existing file.
@@ -93,11 +95,24 @@ func (t *Task) read(ctx context.Context, name string) ([]byte, error) {
 	return data, nil
 }
 
-// compare says what keeps an existing file from being used.
+// compare says what keeps an existing file from being used. With an external
+// CA, hactl cannot make it anew.
 func (t *Task) compare(ctx context.Context, u user, f *found, ca certs.Pair) error {
+	err := t.judge(ctx, u, f, ca)
+	var fault *phases.Fault
+	if ca.Key == nil && errors.As(err, &fault) {
+		return &phases.Fault{What: fault.What, Why: fault.Why, Fixes: t.bring(u)}
+	}
+	return err
+}
+
+func (t *Task) judge(ctx context.Context, u user, f *found, ca certs.Pair) error {
 	trusted, err := t.material(ctx, f.cluster.CertificateAuthorityData, f.cluster.CertificateAuthority)
 	if err != nil {
 		return t.bad(u, err)
+	}
+	if len(trusted) == 0 {
+		return t.bad(u, ErrNoCA)
 	}
 	if !trusts(trusted, ca) {
 		return t.foreign(u)
@@ -216,11 +231,17 @@ func (t *Task) lostCA(u user) error {
 
 func (t *Task) externalCA(u user) error {
 	return &phases.Fault{
-		What: fmt.Sprintf("%s is missing, and hactl cannot make it", t.file(u)),
-		Why:  fmt.Errorf("%s is not there, so the CA is an external one: %w", t.caKey(), certs.ErrExternalCA),
-		Fixes: []string{
-			fmt.Sprintf("put %s there, with a client certificate of the external CA for the user %q", t.file(u), u.commonName(t)),
-			fmt.Sprintf("or put the CA's key into %s", t.caKey()),
-		},
+		What:  fmt.Sprintf("%s is missing, and hactl cannot make it", t.file(u)),
+		Why:   fmt.Errorf("%s is not there, so the CA is an external one: %w", t.caKey(), certs.ErrExternalCA),
+		Fixes: t.bring(u),
+	}
+}
+
+// bring says how a file gets there whose certificate an external CA signs.
+func (t *Task) bring(u user) []string {
+	return []string{
+		fmt.Sprintf("put %s there, with %s and a client certificate of the external CA for the user %q", t.file(u), t.caCert(), u.commonName(t)),
+		"this makes the private key and the signing request, where there is no file yet: hactl certs generate-csr",
+		fmt.Sprintf("or put the CA's key into %s", t.caKey()),
 	}
 }

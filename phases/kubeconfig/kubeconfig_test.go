@@ -226,7 +226,7 @@ func TestRefusals(t *testing.T) {
 			"admin", is(ErrOtherCA), "remove " + admin, 5},
 		"NoCA": {"it would trust the machine's CAs", func(t *testing.T, task *Task) {
 			edit(t, task, admin, func(c *api.Cluster, _ *api.AuthInfo) { c.CertificateAuthorityData = nil })
-		}, "admin", is(ErrOtherCA), admin, 1},
+		}, "admin", is(ErrNoCA), admin, 1},
 		"OtherNode": {"it came from another node", func(_ *testing.T, task *Task) { task.NodeName = "cp2" },
 			"kubelet", as[*certs.SubjectError](), "system:node:cp2", 1},
 		"OtherUser": {"the controller manager would be the scheduler", func(t *testing.T, task *Task) {

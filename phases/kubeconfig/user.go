@@ -99,21 +99,22 @@ func (t *Task) apply(ctx context.Context, u user, caCommand string) error {
 	return nil
 }
 
-// render names cluster, user and context as kubeadm does.
 func (t *Task) render(u user, ca certs.Pair, pair *certs.Pair) ([]byte, error) {
 	key, err := certs.EncodeKey(pair.Key)
 	if err != nil {
 		return nil, err
 	}
-	name := u.commonName(t)
+	return document(t.ClusterName, u.commonName(t),
+		&api.Cluster{Server: u.server(t), CertificateAuthorityData: certs.EncodeCert(ca.Cert)},
+		&api.AuthInfo{ClientCertificateData: certs.EncodeCert(pair.Cert), ClientKeyData: key})
+}
+
+// document names cluster, user and context as kubeadm does.
+func document(clusterName, userName string, cluster *api.Cluster, auth *api.AuthInfo) ([]byte, error) {
 	config := api.NewConfig()
-	config.Clusters[t.ClusterName] = &api.Cluster{
-		Server: u.server(t), CertificateAuthorityData: certs.EncodeCert(ca.Cert),
-	}
-	config.AuthInfos[name] = &api.AuthInfo{
-		ClientCertificateData: certs.EncodeCert(pair.Cert), ClientKeyData: key,
-	}
-	config.CurrentContext = name + "@" + t.ClusterName
-	config.Contexts[config.CurrentContext] = &api.Context{Cluster: t.ClusterName, AuthInfo: name}
+	config.Clusters[clusterName] = cluster
+	config.AuthInfos[userName] = auth
+	config.CurrentContext = userName + "@" + clusterName
+	config.Contexts[config.CurrentContext] = &api.Context{Cluster: clusterName, AuthInfo: userName}
 	return clientcmd.Write(*config)
 }

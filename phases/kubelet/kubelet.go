@@ -15,6 +15,7 @@ import (
 	"github.com/hactl/hactl/config/kubeadm"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/templates/patch"
 	"github.com/hactl/hactl/templates/staticpod"
 )
 
@@ -25,6 +26,7 @@ type Task struct {
 	Node    *config.Node
 	Dir     string // config.KubeletDir
 	ConfDir string // config.KubernetesDir
+	Patches *patch.Set
 }
 
 // StartPhase is phase kubelet-start: the kubelet's files, then the kubelet.
@@ -148,6 +150,9 @@ func (t *Task) files(ctx context.Context) ([]file, error) {
 		if resolved.Active {
 			c.Kubelet.ResolverConfig = new("/run/systemd/resolve/resolv.conf")
 		}
+	}
+	if err := patch.ApplyTo(t.Patches, patch.KubeletConfiguration, &c.Kubelet); err != nil {
+		return nil, err
 	}
 	data, err := kubeadm.EncodeKubelet(&c)
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/templates/patch"
 	"github.com/hactl/hactl/templates/staticpod"
 )
 
@@ -33,6 +34,7 @@ type Task struct {
 	Timeouts config.Timeouts
 	Environ  []string
 	Dir      string // of the manifests
+	Patches  *patch.Set
 }
 
 // Phase is phase etcd of init: the first member of a new cluster.
@@ -82,7 +84,7 @@ func (t *Task) pod() staticpod.Pod {
 	certs := path.Join(t.Cluster.CertificatesDir, "etcd")
 	host, port, scheme := t.metrics()
 	return staticpod.Pod{
-		Name: Name, Image: t.Cluster.EtcdImage(),
+		Name: Name, Image: t.Cluster.EtcdImage(), Patches: t.Patches,
 		Command: staticpod.Command(Name, t.flags(certs), l.ExtraArgs),
 		Mounts: []staticpod.Mount{
 			staticpod.Same("etcd-data", l.DataDir, false, corev1.HostPathDirectoryOrCreate),

@@ -102,6 +102,7 @@ func (t *Task) externalCA(it, ca item) error {
 		Why:  fmt.Errorf("%s is not there, so the CA is an external one: %w", t.path(ca.key()), certs.ErrExternalCA),
 		Fixes: []string{
 			fmt.Sprintf("issue it with the external CA and put %s and %s there", t.path(it.cert()), t.path(it.key())),
+			"this makes the private key and the signing request: hactl certs generate-csr",
 			fmt.Sprintf("or put the CA's key into %s", t.path(ca.key())),
 		},
 	}

@@ -32,7 +32,8 @@ func (p Pod) OnDisk(ctx context.Context, files Files, dir string) (bool, error) 
 	if err != nil {
 		return false, err
 	}
-	return equality.Semantic.DeepEqual(live, p.Object()), nil
+	want, err := p.Patched()
+	return err == nil && equality.Semantic.DeepEqual(live, want), err
 }
 
 // Write writes the manifest with mode 0600.

@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/templates/patch"
 )
 
 // probePort is the name of the port that the probes ask at.
@@ -33,6 +34,8 @@ type Pod struct {
 	Env         []corev1.EnvVar
 	Annotations map[string]string
 	CPU, Memory string // requests; Memory may be empty
+	// Patches are applied last; nil means none.
+	Patches *patch.Set
 
 	// Where the kubelet asks for health. ReadyPath may be empty.
 	ProbeHost                        string
@@ -55,7 +58,13 @@ func Same(name, path string, readOnly bool, kind corev1.HostPathType) Mount {
 	return Mount{Name: name, HostPath: path, MountPath: path, ReadOnly: readOnly, Type: kind}
 }
 
-// Object returns the pod as the API's type.
+// Patched returns the pod as it lies on disk.
+func (p Pod) Patched() (*corev1.Pod, error) {
+	pod := p.Object()
+	return pod, patch.ApplyTo(p.Patches, p.Name, pod)
+}
+
+// Object returns the pod as the API's type, without patches.
 func (p Pod) Object() *corev1.Pod {
 	critical := int32(2000001000) // the value of class system-node-critical
 	return &corev1.Pod{
@@ -80,7 +89,11 @@ func (p Pod) Object() *corev1.Pod {
 
 // YAML returns the manifest as it lies on disk.
 func (p Pod) YAML() ([]byte, error) {
-	data, err := yaml.Marshal(p.Object())
+	pod, err := p.Patched()
+	if err != nil {
+		return nil, err
+	}
+	data, err := yaml.Marshal(pod)
 	if err != nil {
 		return nil, fmt.Errorf("encode the manifest of %s: %w", p.Name, err)
 	}
