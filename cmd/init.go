@@ -24,10 +24,6 @@ func newInit(streams Streams) *cobra.Command {
 			The phases run in order. Each looks first at what exists, so the same
 			command run again continues where it stopped; what is there already and
 			right is left unchanged.
-
-			A flag beats its environment variable (HACTL_POD_NETWORK_CIDR for
-			--pod-network-cidr), which beats /etc/hactl/config.yaml (keys are flag
-			names), which beats the default.
 		`) + "\nPhases:\n" + phaseList(app.InitPhases()),
 		Example: examples(`
 			# behind a load balancer, ready for further control planes

@@ -42,6 +42,8 @@ func (s Streams) width() int {
 
 // exitCodes stands at the end of every help text.
 const exitCodes = `
+Settings: a flag beats HACTL_<FLAG> (HACTL_NODE_NAME for --node-name), which
+  beats /etc/hactl/config.yaml (keys are flag names), which beats the default.
 Exit codes:
   0 done   1 failed   2 usage or configuration   3 preflight   4 timeout
   5 refused as unsafe   130 interrupted

@@ -81,7 +81,7 @@ func TestSameAsKubeadm(t *testing.T) {
 			}
 		})
 	}
-	if compared < 30 {
+	if compared < 40 {
 		t.Errorf("compared %d files", compared)
 	}
 	t.Logf("compared %d of %d files", compared, len(files))

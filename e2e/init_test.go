@@ -49,6 +49,11 @@ func TestInit(t *testing.T) {
 			t.Errorf("%s answers %q", url, got)
 		}
 	})
+	t.Run("Images", func(t *testing.T) {
+		if o := hactl(t, cp, "config", "images", "pull", "--kubernetes-version", lab.Versions().Kubernetes); o.code != 0 {
+			t.Errorf("exit code %d\n%s%s", o.code, o.stdout, o.stderr)
+		}
+	})
 	t.Run("Again", func(t *testing.T) { again(t, cp, flags) })
 	t.Run("UploadedCerts", func(t *testing.T) { uploadedCerts(t, cp, result.CertificateKey) })
 	t.Run("KubeadmJoins", func(t *testing.T) { kubeadmJoins(t, lab, result) })
