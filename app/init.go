@@ -47,8 +47,6 @@ type InitInput struct {
 	// Environ is the process's environment; proxy settings go from there to
 	// the components.
 	Environ []string
-	// Privileged says that the process may change the machine.
-	Privileged bool
 }
 
 // Initial is the data of one run of init: a task for each phase family.

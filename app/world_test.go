@@ -195,7 +195,7 @@ func input() InitInput {
 	c.Cluster.Networking.PodSubnets = []netip.Prefix{netip.MustParsePrefix("10.244.0.0/16")}
 	c.Tokens = []config.Token{{Value: knownToken, TTL: config.DefaultTokenTTL}}
 	c.CertificateKey = knownKey
-	return InitInput{Config: c, UploadCerts: true, Privileged: true}
+	return InitInput{Config: c, UploadCerts: true}
 }
 
 // log is what a run told.

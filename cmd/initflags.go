@@ -91,7 +91,6 @@ func (f *initFlags) input(flags *pflag.FlagSet, streams Streams) (app.InitInput,
 		HideKey:     f.skipKeyPrint,
 		Skip:        f.skip,
 		Environ:     os.Environ(),
-		Privileged:  os.Geteuid() == 0,
 	}
 	var err error
 	if f.config != "" {
@@ -152,10 +151,11 @@ func ignored(file, flag []string) []string {
 	return append(file, flag...)
 }
 
-// refuseBesideConfig refuses flags that would contradict the file.
-func refuseBesideConfig(flags *pflag.FlagSet) error {
+// refuseBesideConfig refuses flags that would contradict the file; also are
+// further ones that do not.
+func refuseBesideConfig(flags *pflag.FlagSet, also ...string) error {
 	for _, name := range changed(flags) {
-		if slices.Contains(beside, name) {
+		if slices.Contains(beside, name) || slices.Contains(also, name) {
 			continue
 		}
 		fix := "set it in the file, or leave --config out"

@@ -48,7 +48,7 @@ func New(format Format, out, err io.Writer, terminal Terminal) (Renderer, error)
 	case JSON:
 		return &jsonLines{out: out}, nil
 	case YAML:
-		return &yamlResult{text{out: out, err: err, terminal: terminal}}, nil
+		return &yamlResult{text: text{out: out, err: err, terminal: terminal}}, nil
 	}
 	return nil, &phases.Fault{
 		What:  fmt.Sprintf("there is no output format %q", format),

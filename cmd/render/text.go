@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hactl/hactl/app"
@@ -21,8 +22,11 @@ type text struct {
 	out, err io.Writer
 	terminal Terminal
 
-	made, unchanged int // sub-phases of the running phase
-	live            bool
+	mu              sync.Mutex // the clock draws too
+	made, unchanged int        // sub-phases of the running phase
+	live            *live
+	clock           *time.Ticker
+	stopped         chan struct{}
 	progressed      time.Time
 	warnings        []string
 }
@@ -30,6 +34,8 @@ type text struct {
 func (t *text) Title(title string) { fmt.Fprintln(t.err, title) }
 
 func (t *text) Event(e phases.Event) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	switch e.Kind {
 	case phases.Started:
 		if e.Depth == 0 {
@@ -101,15 +107,47 @@ func (t *text) progress(e phases.Event) {
 	t.line(e, "…          "+seconds(e.Elapsed)+"  "+e.Reason)
 }
 
-// show writes the live line.
+// show makes the live line tell what the phase does, and for how long: a
+// clock keeps it moving while nothing else happens.
 func (t *text) show(e phases.Event, what string) {
-	width := t.terminal()
-	if width == 0 {
+	if t.terminal() == 0 {
 		return
 	}
-	line := []rune(fmt.Sprintf("  %-20s %s", top(e.Phase), strings.ReplaceAll(what, "\n", " ")))
+	t.live = &live{phase: top(e.Phase), what: strings.ReplaceAll(what, "\n", " "), since: time.Now().Add(-e.Elapsed)}
+	t.draw()
+	if t.clock == nil {
+		t.clock = time.NewTicker(time.Second)
+		t.stopped = make(chan struct{})
+		go t.tick(t.clock.C, t.stopped)
+	}
+}
+
+// live is the line of the running phase.
+type live struct {
+	phase, what string
+	since       time.Time
+}
+
+func (t *text) tick(clock <-chan time.Time, stopped <-chan struct{}) {
+	for {
+		select {
+		case <-stopped:
+			return
+		case <-clock:
+			t.mu.Lock()
+			t.draw()
+			t.mu.Unlock()
+		}
+	}
+}
+
+func (t *text) draw() {
+	width := t.terminal()
+	if t.live == nil || width == 0 {
+		return
+	}
+	line := []rune(fmt.Sprintf("  %-20s %s  %s", t.live.phase, seconds(time.Since(t.live.since)), t.live.what))
 	fmt.Fprintf(t.err, "\r\x1b[K%s", string(line[:min(len(line), width-1)]))
-	t.live = true
 }
 
 // line writes a line that stays.
@@ -119,13 +157,21 @@ func (t *text) line(e phases.Event, what string) {
 }
 
 func (t *text) clear() {
-	if t.live {
+	if t.live != nil {
 		fmt.Fprint(t.err, "\r\x1b[K")
-		t.live = false
+		t.live = nil
 	}
 }
 
-func (t *text) warn() {
+// finish stops the clock and shows the warnings.
+func (t *text) finish() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.clock != nil {
+		t.clock.Stop()
+		close(t.stopped)
+		t.clock = nil
+	}
 	t.clear()
 	for i, w := range t.warnings {
 		if i == 0 {
@@ -137,12 +183,12 @@ func (t *text) warn() {
 }
 
 func (t *text) Result(r Result) error {
-	t.warn()
+	t.finish()
 	return r.Text(t.out)
 }
 
 func (t *text) Error(x app.Explanation) {
-	t.warn()
+	t.finish()
 	fmt.Fprint(t.err, "\n"+x.String())
 }
 

@@ -6,7 +6,7 @@ import "sigs.k8s.io/yaml"
 type yamlResult struct{ text }
 
 func (y *yamlResult) Result(r Result) error {
-	y.warn()
+	y.finish()
 	data, err := yaml.Marshal(r)
 	if err != nil {
 		return err
