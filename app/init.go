@@ -186,6 +186,10 @@ func (m *machine) initial(ctx context.Context, in InitInput) *Initial {
 	}
 	m.tasksOfCerts(ctx, s, c)
 	m.tasksOfNodes(s, c)
+	if len(in.Only) > 0 {
+		// A phase alone may not have been told the endpoint; the cluster was.
+		s.join.Published = m.publishedEndpoint
+	}
 	s.preflight = m.preflight(c, s)
 	return s
 }
@@ -217,6 +221,14 @@ func (m *machine) tasksOfCerts(ctx context.Context, s *Initial, c *config.Init) 
 		Endpoint: "https://" + c.Endpoint().String(), LocalEndpoint: c.Local.URL(),
 		NodeName: c.Node.Name, Algorithm: algorithm, Validity: cl.CertificateValidity, Keys: pool, Now: m.now,
 	}
+}
+
+func (m *machine) publishedEndpoint(ctx context.Context) (config.HostPort, error) {
+	cluster, err := publish.FetchCluster(ctx, m.api)
+	if err != nil {
+		return config.HostPort{}, err
+	}
+	return cluster.ControlPlaneEndpoint, nil
 }
 
 func (m *machine) tasksOfNodes(s *Initial, c *config.Init) {

@@ -11,9 +11,11 @@ import (
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/controlplane"
 	"github.com/hactl/hactl/phases/cri"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/kube"
+	"github.com/hactl/hactl/templates/staticpod"
 )
 
 // machine is the world that one run works in.
@@ -58,7 +60,10 @@ func (m *machine) connect(ctx context.Context, in InitInput) error {
 		return nil
 	}
 	m.objects = kube.NewOverlay(m.api)
-	if !m.any(ctx, files) {
+	// With an external CA, or after an interrupt, there are kubeconfigs before
+	// there is an API server.
+	here := in.Kubeconfig != "" || m.any(ctx, []string{staticpod.Path(config.ManifestsDir, controlplane.APIServer)})
+	if !here || !m.any(ctx, files) {
 		cluster, err := imagined(ctx, c)
 		if err != nil {
 			return err

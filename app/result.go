@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"time"
 
@@ -26,7 +28,8 @@ type InitResult struct {
 	CertificatesExpire *time.Time    `json:"uploadedCertificatesExpire,omitempty"`
 	DryRun             *DryRunReport `json:"dryRun,omitempty"`
 
-	only bool // a phase ran alone
+	only     bool // a phase ran alone
+	external bool // the CA's key is not on this node
 }
 
 // Certificate is one file and when it expires.
@@ -53,6 +56,9 @@ func (m *machine) result(ctx context.Context, in InitInput, s *Initial) (*InitRe
 		Endpoint:   c.Endpoint().String(),
 		Kubeconfig: path.Join(config.KubernetesDir, "admin.conf"),
 		only:       len(in.Only) > 0,
+	}
+	if _, err := m.host.Stat(ctx, path.Join(c.Cluster.CertificatesDir, "ca.key")); errors.Is(err, fs.ErrNotExist) {
+		r.external = true
 	}
 	r.DryRun = m.report()
 	if s.join.Result.Worker != "" {
@@ -127,6 +133,9 @@ func (r *InitResult) joins(p *printer) {
 		if r.CertificatesExpire != nil {
 			p.line("  The uploaded certificates are deleted at %s. After that, upload them again:", r.CertificatesExpire.Local().Format(time.DateTime+" MST"))
 			p.line("  hactl init phase upload-certs --upload-certs")
+		} else if r.external {
+			p.line("  First bring it its certificates from the external CA; this makes keys and signing requests there:")
+			p.line("  hactl certs generate-csr --config FILE")
 		} else {
 			p.line("  First upload the certificates, and add the key that this prints as --certificate-key:")
 			p.line("  hactl init phase upload-certs --upload-certs")

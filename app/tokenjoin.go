@@ -112,6 +112,18 @@ func (m *machine) ownCA(ctx context.Context, dir string, info token.Info) error 
 			Exit: phases.CodeUnsafe,
 		}
 	}
+	key := path.Join(dir, "ca.key")
+	if _, err := m.host.Stat(ctx, key); errors.Is(err, fs.ErrNotExist) {
+		return &phases.Fault{
+			What: "the certificates cannot be uploaded: " + key + " is not on this machine, so the CA is an external one",
+			Why:  certs.ErrExternalCA,
+			Fixes: []string{
+				"make the certificates of the new node with the external CA; this makes keys and signing requests: hactl certs generate-csr",
+				"then join it with --control-plane added to what this prints: hactl token create --print-join-command",
+			},
+			Exit: phases.CodeUsage,
+		}
+	}
 	return nil
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 func newCerts(streams Streams) *cobra.Command {
-	return group("certs", "Work with certificates", &cobra.Command{
+	c := group("certs", "Work with certificates", newGenerateCSR(streams), &cobra.Command{
 		Use:   "certificate-key",
 		Short: "Make a key for uploaded certificates",
 		Long: text(`
@@ -27,6 +27,8 @@ func newCerts(streams Streams) *cobra.Command {
 			return printValue(c, streams, "certificateKey", app.NewCertificateKey().Reveal())
 		},
 	})
+	c.Aliases = []string{"certificates"}
+	return c
 }
 
 // printValue prints a single value: bare as text, in an object as JSON.

@@ -47,7 +47,7 @@ func output(t *testing.T, args ...string) string {
 
 // commands calls visit for each command that hactl has of its own.
 func commands(c *cobra.Command, visit func(*cobra.Command)) {
-	if c.Name() == "help" || c.Name() == "completion" {
+	if c.Name() == "help" {
 		return
 	}
 	visit(c)

@@ -140,7 +140,7 @@ func newCommand(streams Streams, settings string) *cobra.Command {
 		Annotations:       isGroup(),
 		Args:              noArgs,
 		RunE:              showHelp,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
@@ -151,7 +151,7 @@ func newCommand(streams Streams, settings string) *cobra.Command {
 		return &phases.Fault{What: err.Error(), Fixes: []string{"see: " + c.CommandPath() + " --help"}, Exit: phases.CodeUsage}
 	})
 	root.PersistentFlags().StringP("output", "o", "text", "text for people, json or yaml for programs")
-	root.AddCommand(newInit(streams), newConfig(streams, settings), newCerts(streams), newToken(streams), newVersion(streams))
+	root.AddCommand(newInit(streams), newConfig(streams, settings), newCerts(streams), newToken(streams), newKubeconfig(streams), newCompletion(streams), newVersion(streams))
 	return root
 }
 

@@ -30,7 +30,7 @@ func applySettings(c *cobra.Command, file string) error {
 	}
 	var problem error
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if problem != nil || f.Changed || !settable(f.Name) || !v.IsSet(f.Name) {
+		if problem != nil || f.Changed || !settable(f.Name) || f.Annotations[typedOnly] != nil || !v.IsSet(f.Name) {
 			return
 		}
 		if err := c.Flags().Set(f.Name, setting(v, f)); err != nil {
@@ -69,7 +69,7 @@ func setting(v *viper.Viper, f *pflag.Flag) string {
 func allFlags(root *cobra.Command) map[string]*pflag.Flag {
 	flags := map[string]*pflag.Flag{}
 	add := func(f *pflag.Flag) {
-		if settable(f.Name) && flags[f.Name] == nil {
+		if settable(f.Name) && f.Annotations[typedOnly] == nil && flags[f.Name] == nil {
 			flags[f.Name] = f
 		}
 	}

@@ -58,6 +58,7 @@ func TestInit(t *testing.T) {
 	t.Run("UploadedCerts", func(t *testing.T) { uploadedCerts(t, cp, result.CertificateKey) })
 	t.Run("KubeadmJoins", func(t *testing.T) { kubeadmJoins(t, lab, result) })
 	t.Run("Workload", func(t *testing.T) { workload(t, cp) })
+	t.Run("Tokens", func(t *testing.T) { tokens(t, cp) })
 	t.Run("Ports", func(t *testing.T) { ports(t, cp) })
 	t.Run("TokenExpires", func(t *testing.T) { tokenExpires(t, cp) })
 }

@@ -26,6 +26,10 @@ type Task struct {
 	// FixedEndpoint says that Endpoint is the control-plane endpoint: only
 	// then can further control planes join.
 	FixedEndpoint bool
+	// Published returns the control-plane endpoint that the cluster's own
+	// configuration names, zero if it names none. It is asked if
+	// FixedEndpoint is false; nil means that Endpoint is all there is.
+	Published func(ctx context.Context) (config.HostPort, error)
 	// Token returns the bootstrap token that nodes may join with: the one
 	// that this run made, or one that lives in the cluster.
 	Token func(ctx context.Context) (config.Secret, error)
@@ -63,6 +67,9 @@ func apply(ctx context.Context, t *Task) error {
 	if err != nil {
 		return err
 	}
+	if err := t.publishedEndpoint(ctx); err != nil {
+		return err
+	}
 	token, err := t.Token(ctx)
 	if err != nil {
 		return err
@@ -71,6 +78,21 @@ func apply(ctx context.Context, t *Task) error {
 		Endpoint: t.Endpoint.String(), Token: token, CAHash: hash,
 		CertificateKey: t.CertificateKey, fixed: t.FixedEndpoint,
 	}.written()
+	return nil
+}
+
+// publishedEndpoint makes up for a run that was not told the endpoint.
+func (t *Task) publishedEndpoint(ctx context.Context) error {
+	if t.FixedEndpoint || t.Published == nil {
+		return nil
+	}
+	endpoint, err := t.Published(ctx)
+	if err != nil {
+		return err
+	}
+	if !endpoint.IsZero() {
+		t.Endpoint, t.FixedEndpoint = endpoint, true
+	}
 	return nil
 }
 

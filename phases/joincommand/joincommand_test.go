@@ -142,3 +142,38 @@ func TestFails(t *testing.T) {
 		})
 	}
 }
+
+func TestPublishedEndpoint(t *testing.T) {
+	lb, own := config.HostPort{Host: "lb.example.com", Port: 6443}, config.HostPort{Host: "10.0.0.11", Port: 6443}
+	down := errors.New("the API server does not answer")
+	cases := map[string]struct {
+		reason    string
+		fixed     bool
+		published config.HostPort
+		err       error
+		want      string
+		plane     bool
+	}{
+		"Published": {reason: "a phase alone was not told the endpoint", published: lb, want: "lb.example.com:6443", plane: true},
+		"None":      {reason: "the cluster has no endpoint", want: "10.0.0.11:6443"},
+		"Told":      {reason: "what the user says counts", fixed: true, published: lb, want: "10.0.0.11:6443", plane: true},
+		"Down":      {reason: "a wrong endpoint is worse than none", err: down},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			m := host.NewMemory()
+			ca(t, m)
+			task := &joincommand.Task{
+				Files: m, CertDir: "/pki", Endpoint: own, FixedEndpoint: c.fixed,
+				Published: func(context.Context) (config.HostPort, error) { return c.published, c.err },
+				Token:     func(context.Context) (config.Secret, error) { return token, nil },
+			}
+			if err := run(t, task); !errors.Is(err, c.err) {
+				t.Fatalf("%s: error %v, want %v", c.reason, err, c.err)
+			}
+			if got := task.Result; got.Endpoint != c.want || (got.ControlPlane != "") != c.plane {
+				t.Errorf("%s: endpoint %q, a command for control planes: %v", c.reason, got.Endpoint, got.ControlPlane != "")
+			}
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/tools/clientcmd/api"
@@ -95,18 +96,18 @@ func (t *Task) read(ctx context.Context, name string) ([]byte, error) {
 	return data, nil
 }
 
-// compare says what keeps an existing file from being used. With an external
-// CA, hactl cannot make it anew.
-func (t *Task) compare(ctx context.Context, u user, f *found, ca certs.Pair) error {
-	err := t.judge(ctx, u, f, ca)
+// mend keeps hactl from offering to make a file anew that only an external CA
+// can sign.
+func (t *Task) mend(u user, ca certs.Pair, err error) error {
 	var fault *phases.Fault
-	if ca.Key == nil && errors.As(err, &fault) {
+	if ca.Cert != nil && ca.Key == nil && errors.As(err, &fault) {
 		return &phases.Fault{What: fault.What, Why: fault.Why, Fixes: t.bring(u)}
 	}
 	return err
 }
 
-func (t *Task) judge(ctx context.Context, u user, f *found, ca certs.Pair) error {
+// compare says what keeps an existing file from being used.
+func (t *Task) compare(ctx context.Context, u user, f *found, ca certs.Pair) error {
 	trusted, err := t.material(ctx, f.cluster.CertificateAuthorityData, f.cluster.CertificateAuthority)
 	if err != nil {
 		return t.bad(u, err)
@@ -229,19 +230,32 @@ func (t *Task) lostCA(u user) error {
 	}
 }
 
-func (t *Task) externalCA(u user) error {
+// externalCA tells at once of all files for which an external CA has to sign.
+func (t *Task) externalCA(list ...user) error {
+	var missing []string
+	for _, u := range list {
+		missing = append(missing, t.file(u))
+	}
+	what := "%s is missing, and hactl cannot make it"
+	if len(missing) > 1 {
+		what = "kubeconfig files are missing, and hactl cannot make them: %s"
+	}
 	return &phases.Fault{
-		What:  fmt.Sprintf("%s is missing, and hactl cannot make it", t.file(u)),
-		Why:   fmt.Errorf("%s is not there, so the CA is an external one: %w", t.caKey(), certs.ErrExternalCA),
-		Fixes: t.bring(u),
+		What: fmt.Sprintf(what, strings.Join(missing, ", ")),
+		Why:  fmt.Errorf("%s is not there, so the CA is an external one: %w", t.caKey(), certs.ErrExternalCA),
+		Fixes: []string{
+			"make them with a private key, and the signing requests: hactl certs generate-csr",
+			fmt.Sprintf("sign each NAME.conf.csr with the external CA and put the certificate and %s into NAME.conf", t.caCert()),
+			"or put the CA's key there: " + t.caKey(),
+		},
 	}
 }
 
-// bring says how a file gets there whose certificate an external CA signs.
+// bring says how to mend a file whose certificate an external CA signs.
 func (t *Task) bring(u user) []string {
 	return []string{
-		fmt.Sprintf("put %s there, with %s and a client certificate of the external CA for the user %q", t.file(u), t.caCert(), u.commonName(t)),
-		"this makes the private key and the signing request, where there is no file yet: hactl certs generate-csr",
-		fmt.Sprintf("or put the CA's key into %s", t.caKey()),
+		fmt.Sprintf("put into %s a certificate that the external CA signs for the user %q, its key, and the CA itself, %s",
+			t.file(u), u.commonName(t), t.caCert()),
+		"for the signing request of the key that is there: hactl certs generate-csr",
 	}
 }

@@ -89,6 +89,7 @@ func Problems(ctx context.Context, t *Task) []error {
 		return nil
 	}
 	var found []error
+	var elsewhere []user // to be made with an external CA
 	for _, u := range users() {
 		f, err := t.load(ctx, u)
 		switch {
@@ -97,13 +98,16 @@ func Problems(ctx context.Context, t *Task) []error {
 		case err == nil && ca.Cert == nil:
 			found = append(found, t.lostCA(u))
 		case err == nil && f == nil:
-			found = append(found, t.externalCA(u))
+			elsewhere = append(elsewhere, u)
 		case err == nil:
 			err = t.compare(ctx, u, f, ca)
 		}
 		if err != nil {
-			found = append(found, err)
+			found = append(found, t.mend(u, ca, err))
 		}
+	}
+	if len(elsewhere) > 0 {
+		found = append(found, t.externalCA(elsewhere...))
 	}
 	return found
 }
@@ -119,14 +123,14 @@ func (t *Task) observe(ctx context.Context, u user, caCommand string) (phases.St
 	f, err := t.load(ctx, u)
 	switch {
 	case err != nil:
-		return phases.Missing, err
+		return phases.Missing, t.mend(u, ca, err)
 	case f == nil && ca.Key == nil:
 		return phases.Missing, t.externalCA(u)
 	case f == nil:
 		return phases.Missing, nil
 	}
 	if err := t.compare(ctx, u, f, ca); err != nil {
-		return phases.Missing, err
+		return phases.Missing, t.mend(u, ca, err)
 	}
 	return phases.Done, nil
 }

@@ -2,8 +2,10 @@ package pki
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/hactl/hactl/certs"
 	"github.com/hactl/hactl/phases"
 )
 
@@ -12,6 +14,7 @@ import (
 // are no problem when hactl can make them.
 func Problems(ctx context.Context, t *Task) []error {
 	var found []error
+	var elsewhere []item // to be issued by an external CA
 	for _, ca := range items() {
 		if !ca.authority() || ca.skip(t) != "" {
 			continue
@@ -28,10 +31,16 @@ func Problems(ctx context.Context, t *Task) []error {
 			} else {
 				_, err = t.examineLeaf(ctx, it, initSource)
 			}
-			if err != nil {
+			switch {
+			case errors.Is(err, certs.ErrExternalCA):
+				elsewhere = append(elsewhere, it)
+			case err != nil:
 				found = append(found, err)
 			}
 		}
+	}
+	if len(elsewhere) > 0 {
+		found = append(found, t.externalCA(elsewhere...))
 	}
 	if _, _, err := t.examineAccount(ctx); err != nil {
 		found = append(found, err)

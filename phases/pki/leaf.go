@@ -3,6 +3,8 @@ package pki
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/hactl/hactl/certs"
 	"github.com/hactl/hactl/phases"
@@ -51,7 +53,7 @@ func (t *Task) examineLeaf(ctx context.Context, it item, from source) (exam, err
 	}
 	switch {
 	case x.pair.Cert == nil && x.ca.Key == nil:
-		return x, t.externalCA(it, ca)
+		return x, t.externalCA(it)
 	case x.pair.Cert == nil:
 		return x, nil
 	case x.pair.Key == nil:
@@ -96,14 +98,26 @@ func (t *Task) missingCA(it, ca item, p certs.Pair, from source) error {
 	return f
 }
 
-func (t *Task) externalCA(it, ca item) error {
+// externalCA tells at once of all that an external CA has to issue.
+func (t *Task) externalCA(list ...item) error {
+	var missing, keys []string
+	for _, it := range list {
+		missing = append(missing, t.path(it.cert()))
+		if ca, ok := lookup(it.ca); ok && !slices.Contains(keys, t.path(ca.key())) {
+			keys = append(keys, t.path(ca.key()))
+		}
+	}
+	what := "%s is missing, and hactl cannot issue it"
+	if len(missing) > 1 {
+		what = "certificates are missing, and hactl cannot issue them: %s"
+	}
 	return &phases.Fault{
-		What: fmt.Sprintf("%s is missing, and hactl cannot issue it", t.path(it.cert())),
-		Why:  fmt.Errorf("%s is not there, so the CA is an external one: %w", t.path(ca.key()), certs.ErrExternalCA),
+		What: fmt.Sprintf(what, strings.Join(missing, ", ")),
+		Why:  fmt.Errorf("there is no %s, so the CA is an external one: %w", strings.Join(keys, " and no "), certs.ErrExternalCA),
 		Fixes: []string{
-			fmt.Sprintf("issue it with the external CA and put %s and %s there", t.path(it.cert()), t.path(it.key())),
-			"this makes the private key and the signing request: hactl certs generate-csr",
-			fmt.Sprintf("or put the CA's key into %s", t.path(ca.key())),
+			"make the private keys and the signing requests: hactl certs generate-csr",
+			"sign each NAME.csr with the external CA and save the certificate beside it as NAME.crt",
+			"or put the CA's key there: " + strings.Join(keys, ", "),
 		},
 	}
 }
