@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -219,6 +220,28 @@ func TestLocalModeIgnoresUmask(t *testing.T) {
 		if info, err := l.Stat(t.Context(), filepath.Join(dir, name)); err != nil || info.Mode != want {
 			t.Errorf("%s: want %v, got %v, %v", name, want, info.Mode, err)
 		}
+	}
+}
+
+// A process that was killed while it wrote leaves a half-written file, which
+// may hold a key.
+func TestLocalRemovesWhatAKilledWriteLeft(t *testing.T) {
+	l, dir := local(t, ""), t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	left, kept := []string{".ca.key.hactl-123", ".etcd.yaml.hactl-45"}, []string{".ca.key.old", ".ca.crt.hactl-6"}
+	for _, name := range slices.Concat(left, kept) {
+		if err := os.WriteFile(at(name), []byte("half"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"ca.key", "manifests/etcd.yaml"} {
+		if err := l.WriteFile(t.Context(), at(name), []byte("whole"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	info, err := l.Stat(t.Context(), dir)
+	if diff := cmp.Diff([]string{".ca.crt.hactl-6", ".ca.key.old", "ca.key", "manifests"}, info.Names); err != nil || diff != "" {
+		t.Errorf("%v; -want +got\n%s", err, diff)
 	}
 }
 

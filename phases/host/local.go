@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync"
 	"syscall"
 )
 
@@ -18,6 +20,7 @@ const watchedDir = "manifests"
 type Local struct {
 	root    string
 	systemd systemd
+	writing sync.Mutex // one write at a time: each removes what others left
 }
 
 // NewLocal returns the machine. With a root other than "/" or "", all paths
@@ -88,6 +91,8 @@ func (l *Local) WriteFile(ctx context.Context, path string, data []byte, perm fs
 	if err != nil {
 		return err
 	}
+	l.writing.Lock()
+	defer l.writing.Unlock()
 	dir := filepath.Dir(real)
 	if err := mkdirAll(dir, made); err != nil {
 		return err
@@ -104,9 +109,14 @@ func (l *Local) WriteFile(ctx context.Context, path string, data []byte, perm fs
 }
 
 // replace writes through a temporary file in tempDir. No file is left behind
-// when it fails.
+// when it fails, nor the one of a process that was killed in here: it may
+// hold a key.
 func replace(tempDir, path string, data []byte, perm fs.FileMode) (err error) {
-	temp, err := os.CreateTemp(tempDir, "."+filepath.Base(path)+".hactl-*")
+	prefix := "." + filepath.Base(path) + ".hactl-"
+	if err := removeLeft(tempDir, prefix); err != nil {
+		return err
+	}
+	temp, err := os.CreateTemp(tempDir, prefix+"*")
 	if err != nil {
 		return err
 	}
@@ -129,6 +139,23 @@ func replace(tempDir, path string, data []byte, perm fs.FileMode) (err error) {
 		return err
 	}
 	return syncDir(filepath.Dir(path))
+}
+
+// removeLeft removes the files in dir whose names begin with prefix.
+func removeLeft(dir, prefix string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }
 
 // Mkdir is that of Files.
