@@ -89,7 +89,7 @@ func noSecrets(t *testing.T, w *watched, flags []string) {
 			}
 		}
 	}
-	if got := found(must(t, w.node, "cat", "/etc/kubernetes/pki/ca.key", "/etc/kubernetes/admin.conf"), private); len(got) < 20 {
+	if got := found(must(t, w.node, "cat", "/etc/kubernetes/pki/ca.key", "/etc/kubernetes/admin.conf"), private); len(got) < 15 {
 		t.Errorf("the search finds only %d lines of two keys in their own files", len(got))
 	}
 }
