@@ -1,5 +1,3 @@
-// Package etcd owns what hactl knows of etcd clusters. For now that is
-// their arithmetic; the client comes with the first join.
 package etcd
 
 // Quorum is how many of n voting members must agree.
