@@ -71,3 +71,16 @@ func (e *ManagerError) Fix() []string {
 		"in a container, mount /run/systemd and /run/dbus of the machine",
 	}
 }
+
+// MountedError says that a file system is mounted on a path that was to be
+// removed. Nothing on that file system was removed.
+type MountedError struct {
+	Path string
+}
+
+func (e *MountedError) Error() string { return e.Path + ": a file system is mounted here" }
+
+// Fix says how to see and to undo the mount.
+func (e *MountedError) Fix() []string {
+	return []string{"see what is mounted: findmnt " + e.Path, "then, if it may go: umount " + e.Path}
+}

@@ -15,6 +15,7 @@ import (
 type Host interface {
 	Files
 	Commands
+	Mounts
 	// Services returns the machine's service manager.
 	Services() Services
 }
@@ -33,9 +34,43 @@ type Files interface {
 	// that exists is left as it is.
 	Mkdir(ctx context.Context, path string, perm fs.FileMode) error
 	// Remove removes a file or an empty directory. What does not exist is
-	// no error.
+	// no error; a mount point gives a *MountedError.
 	Remove(ctx context.Context, path string) error
+	// RemoveAll removes path and all below it. It follows no symbolic link
+	// and stops with a *MountedError at a mount point: unmount first. What
+	// does not exist is no error; what was removed before an error stays
+	// removed.
+	RemoveAll(ctx context.Context, path string) error
+	// Rename moves a file, a directory with all below it, or a symbolic link
+	// at once, also across a power cut. It replaces nothing: what exists at
+	// newPath gives fs.ErrExist, and the directory above newPath must exist.
+	// A move to another file system gives syscall.EXDEV, that of a mount
+	// point syscall.EBUSY.
+	Rename(ctx context.Context, oldPath, newPath string) error
 }
+
+// Mounts are the file systems that are mounted on the machine.
+type Mounts interface {
+	// MountPoints lists the mount points at dir and below it, in the order
+	// in which they were mounted, a path once for each mount on it. Where
+	// dir is reached over symbolic links, the paths are without them. None
+	// is no error, nor is a dir that does not exist.
+	MountPoints(ctx context.Context, dir string) ([]string, error)
+	// Unmount undoes the last mount on path. It never follows a symbolic
+	// link at path. What is not mounted is no error.
+	Unmount(ctx context.Context, path string, flags ...UnmountFlag) error
+}
+
+// UnmountFlag says how to unmount, in the words of umount2(2).
+type UnmountFlag string
+
+// The flags of umount2(2). Unmount always acts as with UnmountNoFollow.
+const (
+	UnmountForce    UnmountFlag = "MNT_FORCE"
+	UnmountDetach   UnmountFlag = "MNT_DETACH"
+	UnmountExpire   UnmountFlag = "MNT_EXPIRE"
+	UnmountNoFollow UnmountFlag = "UMOUNT_NOFOLLOW"
+)
 
 // Info is what Stat tells.
 type Info struct {
@@ -71,6 +106,10 @@ type Services interface {
 	// Restart starts the unit if it is not running.
 	Restart(ctx context.Context, unit string) error
 	Enable(ctx context.Context, unit string) error
+	// ReloadUnit makes the running unit read its own configuration anew,
+	// without an end of its work. A unit that does not run gives a
+	// *JobError.
+	ReloadUnit(ctx context.Context, unit string) error
 	// Reload makes the service manager read changed unit files.
 	Reload(ctx context.Context) error
 	// Watch sends after each change of the unit until ctx ends. A slow

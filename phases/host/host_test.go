@@ -45,10 +45,12 @@ func local(t *testing.T, root string) *host.Local {
 func TestConformance(t *testing.T) {
 	hosts := map[string]func(t *testing.T) hosttest.Machine{
 		"Memory": func(t *testing.T) hosttest.Machine {
-			return hosttest.Machine{Host: memory(t), Dir: "/var/test"}
+			m := memory(t)
+			return hosttest.Machine{Host: m, Dir: "/var/test", Mount: m.SetMount}
 		},
 		"Overlay": func(t *testing.T) hosttest.Machine {
-			return hosttest.Machine{Host: host.NewOverlay(memory(t)), Dir: "/var/test"}
+			m := memory(t)
+			return hosttest.Machine{Host: host.NewOverlay(m), Dir: "/var/test", Mount: m.SetMount}
 		},
 		"Local": func(t *testing.T) hosttest.Machine {
 			return hosttest.Machine{Host: local(t, ""), Dir: t.TempDir()}
@@ -121,11 +123,38 @@ func TestOverlayChanges(t *testing.T) {
 		"Remove": {
 			reason: "a removal tells what is lost",
 			do: func(ctx context.Context, h host.Host) error {
-				return host.RemoveAll(ctx, h, "/etc")
+				return errors.Join(h.Remove(ctx, "/etc/old"), h.Remove(ctx, "/etc"))
 			},
 			want: []host.Change{
 				{Kind: host.PathRemoved, Path: "/etc/old", Mode: 0o644, Old: []byte("one")},
 				{Kind: host.PathRemoved, Path: "/etc", Mode: fs.ModeDir | 0o755},
+			},
+		},
+		"RemoveTree": {
+			reason: "a tree is one change: what is in it may be large",
+			do:     func(ctx context.Context, h host.Host) error { return h.RemoveAll(ctx, "/etc") },
+			want:   []host.Change{{Kind: host.TreeRemoved, Path: "/etc", Mode: fs.ModeDir | 0o755}},
+		},
+		"RemoveTreeOfOne": {
+			reason: "a file is removed as Remove does it",
+			do: func(ctx context.Context, h host.Host) error {
+				return errors.Join(h.RemoveAll(ctx, "/etc/old"), h.RemoveAll(ctx, "/never"))
+			},
+			want: []host.Change{{Kind: host.PathRemoved, Path: "/etc/old", Mode: 0o644, Old: []byte("one")}},
+		},
+		"Rename": {
+			reason: "a move is one change",
+			do:     func(ctx context.Context, h host.Host) error { return h.Rename(ctx, "/etc", "/etc.old") },
+			want:   []host.Change{{Kind: host.PathMoved, From: "/etc", Path: "/etc.old", Mode: fs.ModeDir | 0o755}},
+		},
+		"Unmount": {
+			reason: "what was mounted is out of sight, and its content is no change",
+			do: func(ctx context.Context, h host.Host) error {
+				return errors.Join(h.Unmount(ctx, "/mnt/a"), h.Unmount(ctx, "/mnt/a"), h.RemoveAll(ctx, "/mnt"))
+			},
+			want: []host.Change{
+				{Kind: host.Unmounted, Path: "/mnt/a"},
+				{Kind: host.TreeRemoved, Path: "/mnt", Mode: fs.ModeDir | 0o755},
 			},
 		},
 		"Command": {
@@ -135,6 +164,21 @@ func TestOverlayChanges(t *testing.T) {
 				return err
 			},
 			want: []host.Change{{Kind: host.CommandRun, Argv: []string{"false", "--now"}}},
+		},
+		"NewUnit": {
+			reason: "a unit whose file is written here can be started here",
+			do: func(ctx context.Context, h host.Host) error {
+				return errors.Join(
+					h.WriteFile(ctx, "/etc/systemd/system/new.service", []byte("[Service]"), 0o644),
+					h.Services().Reload(ctx), h.Services().Start(ctx, "new.service"))
+			},
+			want: []host.Change{
+				{Kind: host.DirMade, Path: "/etc/systemd", Mode: fs.ModeDir | 0o700},
+				{Kind: host.DirMade, Path: "/etc/systemd/system", Mode: fs.ModeDir | 0o700},
+				{Kind: host.FileWritten, Path: "/etc/systemd/system/new.service", Mode: 0o644, New: []byte("[Service]")},
+				{Kind: host.ServiceChanged, Action: host.ReloadUnits},
+				{Kind: host.ServiceChanged, Action: host.StartService, Unit: "new.service"},
+			},
 		},
 		"Services": {
 			reason: "actions are listed with their unit",
@@ -156,6 +200,7 @@ func TestOverlayChanges(t *testing.T) {
 				m.WriteFile(t.Context(), "/etc/old", []byte("one"), 0o644)); err != nil {
 				t.Fatal(err)
 			}
+			m.SetMount("/mnt/a")
 			o := host.NewOverlay(m)
 			if err := c.do(t.Context(), o); err != nil {
 				t.Fatal(err)
@@ -258,7 +303,7 @@ func TestLocalLinks(t *testing.T) {
 	if info, err := l.Stat(t.Context(), at("tree/dir")); err != nil || !info.Link || !info.Mode.IsDir() {
 		t.Errorf("want a link to a directory, got %+v, %v", info, err)
 	}
-	if err := host.RemoveAll(t.Context(), l, at("tree")); err != nil {
+	if err := l.RemoveAll(t.Context(), at("tree")); err != nil {
 		t.Errorf("remove a tree with links: %v", err)
 	}
 	if err := l.WriteFile(t.Context(), at("link"), []byte("two"), 0o600); err != nil {

@@ -112,7 +112,7 @@ func (l *Local) WriteFile(ctx context.Context, path string, data []byte, perm fs
 // when it fails, nor the one of a process that was killed in here: it may
 // hold a key.
 func replace(tempDir, path string, data []byte, perm fs.FileMode) (err error) {
-	prefix := "." + filepath.Base(path) + ".hactl-"
+	prefix := TempPrefix(filepath.Base(path))
 	if err := removeLeft(tempDir, prefix); err != nil {
 		return err
 	}
@@ -206,8 +206,12 @@ func (l *Local) Remove(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Remove(real); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+	err = os.Remove(real)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case errors.Is(err, syscall.EBUSY):
+		return &MountedError{Path: path}
 	}
-	return nil
+	return err
 }

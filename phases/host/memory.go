@@ -17,6 +17,8 @@ type Memory struct {
 	nodes    map[string]*node
 	programs map[string]func(argv []string) ([]byte, error)
 	services memoryServices
+	mounts   []string // in the order in which they were mounted
+	unmount  func(path string, flags []UnmountFlag) error
 }
 
 // NewMemory returns a machine in memory.
@@ -109,6 +111,9 @@ func (m *Memory) Remove(ctx context.Context, path string) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if path == mountOf(m.mounts, path) {
+		return &MountedError{Path: path}
+	}
 	return remove(ctx, m, path)
 }
 

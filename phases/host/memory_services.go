@@ -14,8 +14,21 @@ const (
 	StopService    ServiceAction = "stop"
 	RestartService ServiceAction = "restart"
 	EnableService  ServiceAction = "enable"
+	ReloadService  ServiceAction = "reload unit"
 	ReloadUnits    ServiceAction = "reload" // of the service manager, not of a unit
 )
+
+// possible returns an error for an action that a unit in this status cannot
+// take.
+func (s ServiceStatus) possible(name string, a ServiceAction) error {
+	switch {
+	case !s.Exists:
+		return &UnitError{Unit: name}
+	case a == ReloadService && !s.Active:
+		return &JobError{Unit: name, Action: a, Result: "not running"}
+	}
+	return nil
+}
 
 // after returns the status of a healthy unit after the action.
 func (s ServiceStatus) after(a ServiceAction) ServiceStatus {
@@ -82,8 +95,8 @@ func (m *memoryServices) act(ctx context.Context, name string, a ServiceAction) 
 	if err != nil {
 		return err
 	}
-	if !status.Exists {
-		return &UnitError{Unit: name}
+	if err := status.possible(name, a); err != nil {
+		return err
 	}
 	m.mu.Lock()
 	hook := m.unit(name).hook
@@ -119,6 +132,11 @@ func (m *memoryServices) Restart(ctx context.Context, name string) error {
 // Enable is that of Services.
 func (m *memoryServices) Enable(ctx context.Context, name string) error {
 	return m.act(ctx, name, EnableService)
+}
+
+// ReloadUnit is that of Services.
+func (m *memoryServices) ReloadUnit(ctx context.Context, name string) error {
+	return m.act(ctx, name, ReloadService)
 }
 
 // Reload has nothing to read in memory.

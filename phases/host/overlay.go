@@ -18,6 +18,9 @@ const (
 	FileWritten    ChangeKind = "file written"   // Path, Mode, Old, New
 	DirMade        ChangeKind = "directory made" // Path, Mode
 	PathRemoved    ChangeKind = "removed"        // Path, Mode, Old
+	TreeRemoved    ChangeKind = "tree removed"   // Path, Mode: with all below it
+	PathMoved      ChangeKind = "moved"          // From, Path, Mode
+	Unmounted      ChangeKind = "unmounted"      // Path
 	CommandRun     ChangeKind = "command run"    // Argv
 	ServiceChanged ChangeKind = "service"        // Action, Unit
 )
@@ -27,6 +30,7 @@ const (
 type Change struct {
 	Kind     ChangeKind
 	Path     string
+	From     string      // where it was before a move
 	Mode     fs.FileMode // of a file: after a write, before a removal
 	Old, New []byte      // contents; Old is nil if there was no file
 	Argv     []string
@@ -38,17 +42,19 @@ type Change struct {
 // base, and changes stay in memory, where later reads find them. Probe runs
 // on the base; Exec only lists the command.
 type Overlay struct {
-	base     Host
-	mu       sync.Mutex
-	nodes    map[string]*node // nil means removed
-	changes  []Change
-	services overlayServices
+	base      Host
+	mu        sync.Mutex
+	nodes     map[string]*node // nil means removed
+	hidden    []string         // below these, nothing of the base is seen
+	unmounted []string         // once for each mount
+	changes   []Change
+	services  overlayServices
 }
 
 // NewOverlay returns an Overlay over base.
 func NewOverlay(base Host) *Overlay {
 	o := &Overlay{base: base, nodes: map[string]*node{}}
-	o.services = overlayServices{base: base, units: map[string]ServiceStatus{}, record: o.record}
+	o.services = overlayServices{base: base, units: map[string]ServiceStatus{}, record: o.record, made: o.hasUnit}
 	return o
 }
 
@@ -64,6 +70,17 @@ func (o *Overlay) record(c Change) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.changes = append(o.changes, c)
+}
+
+// unitDir is where the administrator's unit files are, see systemd.unit(5).
+const unitDir = "/etc/systemd/system"
+
+// hasUnit says whether a file of the unit was written here.
+func (o *Overlay) hasUnit(name string) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n := o.nodes[joinPath(unitDir, name)]
+	return n != nil && n.mode.IsRegular()
 }
 
 // Services returns a service manager that lists actions and pretends that
@@ -85,11 +102,13 @@ func (o *Overlay) read(ctx context.Context, path string) ([]byte, error) {
 	n, ok := o.nodes[path]
 	switch {
 	case !ok:
-		return o.base.ReadFile(ctx, path)
+		return o.baseRead(ctx, path)
 	case n == nil:
 		return nil, &fs.PathError{Op: "open", Path: path, Err: syscall.ENOENT}
 	case n.mode.IsDir():
 		return nil, &fs.PathError{Op: "read", Path: path, Err: syscall.EISDIR}
+	case n.source != "":
+		return o.base.ReadFile(ctx, n.source)
 	}
 	return bytes.Clone(n.data), nil
 }
@@ -135,9 +154,20 @@ func (o *Overlay) Remove(ctx context.Context, path string) error {
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	return o.removeOne(ctx, path)
+}
+
+func (o *Overlay) removeOne(ctx context.Context, path string) error {
 	info, err := o.stat(ctx, path)
 	if err != nil || len(info.Names) > 0 && !info.Link {
 		return remove(ctx, o, path) // which gives the right answer
+	}
+	points, err := o.mountPoints(ctx, path)
+	if err != nil {
+		return err
+	}
+	if slices.Contains(points, path) {
+		return &MountedError{Path: path}
 	}
 	c := Change{Kind: PathRemoved, Path: path, Mode: info.Mode}
 	if info.Mode.IsRegular() && !info.Link {
@@ -170,9 +200,9 @@ func (o *Overlay) stat(ctx context.Context, path string) (Info, error) {
 		return Info{}, &fs.PathError{Op: "stat", Path: path, Err: syscall.ENOENT}
 	}
 	if ok && !n.mode.IsDir() {
-		return Info{Mode: n.mode, Size: int64(len(n.data))}, nil
+		return Info{Mode: n.mode, Size: max(n.size, int64(len(n.data)))}, nil
 	}
-	info, err := o.base.Stat(ctx, path)
+	info, err := o.baseStat(ctx, path)
 	switch {
 	case ok: // a directory made here, perhaps in place of one that was removed
 		info = Info{Mode: n.mode, Names: info.Names}

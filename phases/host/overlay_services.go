@@ -9,6 +9,9 @@ import (
 type overlayServices struct {
 	base   Host
 	record func(Change)
+	// made says whether the unit's file was written here, so that the
+	// service manager would know the unit.
+	made func(unit string) bool
 	mu     sync.Mutex
 	units  map[string]ServiceStatus // after the first action
 	hub    hub
@@ -25,7 +28,11 @@ func (o *overlayServices) Status(ctx context.Context, name string) (ServiceStatu
 	if ok {
 		return status, nil
 	}
-	return o.base.Services().Status(ctx, name)
+	status, err := o.base.Services().Status(ctx, name)
+	if err == nil && !status.Exists {
+		status.Exists = o.made(name)
+	}
+	return status, err
 }
 
 func (o *overlayServices) act(ctx context.Context, name string, a ServiceAction) error {
@@ -33,8 +40,8 @@ func (o *overlayServices) act(ctx context.Context, name string, a ServiceAction)
 	if err != nil {
 		return err
 	}
-	if !status.Exists {
-		return &UnitError{Unit: name}
+	if err := status.possible(name, a); err != nil {
+		return err
 	}
 	o.mu.Lock()
 	o.units[name] = status.after(a)
@@ -62,6 +69,11 @@ func (o *overlayServices) Restart(ctx context.Context, name string) error {
 // Enable is that of Services.
 func (o *overlayServices) Enable(ctx context.Context, name string) error {
 	return o.act(ctx, name, EnableService)
+}
+
+// ReloadUnit is that of Services.
+func (o *overlayServices) ReloadUnit(ctx context.Context, name string) error {
+	return o.act(ctx, name, ReloadService)
 }
 
 // Reload is listed.

@@ -145,8 +145,8 @@ func (s *systemd) job(ctx context.Context, name string, a ServiceAction) error {
 	if err != nil {
 		return err
 	}
-	if !status.Exists {
-		return &UnitError{Unit: name}
+	if err := status.possible(name, a); err != nil {
+		return err
 	}
 	conn, err := s.open(ctx)
 	if err != nil {
@@ -158,6 +158,8 @@ func (s *systemd) job(ctx context.Context, name string, a ServiceAction) error {
 		begin = conn.StopUnitContext
 	case RestartService:
 		begin = conn.RestartUnitContext
+	case ReloadService:
+		begin = conn.ReloadUnitContext
 	}
 	result := make(chan string, 1)
 	if _, err := begin(ctx, name, "replace", result); err != nil {
@@ -201,6 +203,11 @@ func (s *systemd) Stop(ctx context.Context, name string) error {
 // Restart is that of Services; a *JobError says that systemd could not.
 func (s *systemd) Restart(ctx context.Context, name string) error {
 	return s.job(ctx, name, RestartService)
+}
+
+// ReloadUnit is that of Services.
+func (s *systemd) ReloadUnit(ctx context.Context, name string) error {
+	return s.job(ctx, name, ReloadService)
 }
 
 // Enable is that of Services.

@@ -13,7 +13,7 @@ import (
 // TestSystemdConformance runs as root on a machine with systemd.
 func TestSystemdConformance(t *testing.T) {
 	const name, file = "hactl-conformance.service", "/etc/systemd/system/hactl-conformance.service"
-	const text = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=multi-user.target\n"
+	const text = "[Service]\nExecStart=/bin/sleep infinity\nExecReload=/bin/true\n[Install]\nWantedBy=multi-user.target\n"
 	l := local(t, "")
 	disable := func() error {
 		_, err := l.Exec(t.Context(), "systemctl", "disable", "--now", name)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 )
 
@@ -17,6 +18,10 @@ const made fs.FileMode = 0o700
 type node struct {
 	mode fs.FileMode // with the type bits
 	data []byte
+	// source is where an Overlay's base has the content of a file that was
+	// moved; size is that content's.
+	source string
+	size   int64
 }
 
 // tree is a file system in memory whose rules are in the functions below,
@@ -95,19 +100,95 @@ func checkPath(ctx context.Context, op, path string) (string, error) {
 	return filepath.Clean(path), nil
 }
 
-// RemoveAll removes path and all below it. It never follows symbolic links.
-// It does cross mount points: unmount first what is to be kept.
-func RemoveAll(ctx context.Context, files Files, path string) error {
-	info, err := files.Stat(ctx, path)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+// renamable refuses what Rename refuses, mounts aside.
+func renamable(ctx context.Context, t tree, oldPath, newPath string) error {
+	if _, err := t.stat(ctx, oldPath); err != nil {
 		return err
 	}
-	if err == nil && info.Mode.IsDir() && !info.Link {
-		for _, name := range info.Names {
-			if err := RemoveAll(ctx, files, filepath.Join(path, name)); err != nil {
-				return err
-			}
+	if below(newPath, oldPath) && newPath != oldPath {
+		return &fs.PathError{Op: "rename", Path: newPath, Err: syscall.EINVAL}
+	}
+	_, err := t.stat(ctx, newPath)
+	switch {
+	case err == nil:
+		return &fs.PathError{Op: "rename", Path: newPath, Err: fs.ErrExist}
+	case !errors.Is(err, fs.ErrNotExist):
+		return err
+	}
+	up, err := t.stat(ctx, filepath.Dir(newPath))
+	if err == nil && !up.Mode.IsDir() {
+		err = &fs.PathError{Op: "rename", Path: newPath, Err: syscall.ENOTDIR}
+	}
+	return err
+}
+
+// below says whether path is dir or lies below it.
+func below(path, dir string) bool {
+	return path == dir || dir == "/" || strings.HasPrefix(path, dir+"/")
+}
+
+// mountOf is the deepest of the mount points that path lies on.
+func mountOf(points []string, path string) string {
+	deepest := "/"
+	for _, p := range points {
+		if below(path, p) && len(p) > len(deepest) {
+			deepest = p
 		}
 	}
-	return files.Remove(ctx, path)
+	return deepest
 }
+
+// mountsBelow keeps the points at dir and below it.
+func mountsBelow(points []string, dir string) []string {
+	var kept []string
+	for _, p := range points {
+		if below(p, dir) {
+			kept = append(kept, p)
+		}
+	}
+	return kept
+}
+
+func lastIndex(points []string, path string) int {
+	for i := len(points) - 1; i >= 0; i-- {
+		if points[i] == path {
+			return i
+		}
+	}
+	return -1
+}
+
+// checkRemoval refuses to remove the root and what a mount point is in.
+func checkRemoval(points []string, path string) error {
+	if path == "/" {
+		return &fs.PathError{Op: "remove", Path: path, Err: fs.ErrInvalid}
+	}
+	if held := mountsBelow(points, path); len(held) > 0 {
+		return &MountedError{Path: held[0]}
+	}
+	return nil
+}
+
+// checkMounts refuses a rename that the mount points forbid.
+func checkMounts(points []string, oldPath, newPath string) error {
+	if slices.Contains(points, oldPath) {
+		return &fs.PathError{Op: "rename", Path: oldPath, Err: syscall.EBUSY}
+	}
+	if mountOf(points, oldPath) != mountOf(points, filepath.Dir(newPath)) {
+		return &fs.PathError{Op: "rename", Path: newPath, Err: syscall.EXDEV}
+	}
+	return nil
+}
+
+// checkPaths is checkPath for both ends of a rename.
+func checkPaths(ctx context.Context, oldPath, newPath string) (from, to string, err error) {
+	if from, err = checkPath(ctx, "rename", oldPath); err != nil {
+		return "", "", err
+	}
+	to, err = checkPath(ctx, "rename", newPath)
+	return from, to, err
+}
+
+// TempPrefix is how the name of a file begins that WriteFile left half
+// written when the process was killed, where name is the file's.
+func TempPrefix(name string) string { return "." + name + ".hactl-" }

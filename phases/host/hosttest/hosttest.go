@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"maps"
 	"os/exec"
 	"path"
 	"testing"
@@ -20,14 +21,13 @@ type Machine struct {
 	Host host.Host
 	// Dir is an absolute path of a directory that exists and is empty.
 	Dir string
+	// Mount mounts a file system on a directory; nil where a test may not.
+	Mount func(path string)
 }
 
 // Run tests files and commands. The machine has the programs echo and false.
 func Run(t *testing.T, machine func(t *testing.T) Machine) {
-	cases := map[string]struct {
-		reason string
-		test   func(*testing.T, Machine)
-	}{
+	cases := map[string]testCase{
 		"WriteAndRead":     {"what is written is read, with the exact mode", writeAndRead},
 		"WriteReplaces":    {"a second write replaces content and mode", writeReplaces},
 		"WriteMakesDirs":   {"missing parents are made with 0700", writeMakesDirs},
@@ -41,7 +41,6 @@ func Run(t *testing.T, machine func(t *testing.T) Machine) {
 		"Names":            {"a directory lists its entries, sorted", names},
 		"Remove":           {"files and empty directories go, a second time too", remove},
 		"RemoveFull":       {"a directory with entries stays", removeFull},
-		"RemoveAll":        {"a tree goes", removeAll},
 		"Again":            {"what was removed can be made again, and is empty", again},
 		"Relative":         {"relative paths are refused", relative},
 		"Ended":            {"an ended context stops everything, with its cause", ended},
@@ -49,12 +48,18 @@ func Run(t *testing.T, machine func(t *testing.T) Machine) {
 		"ProbeFails":       {"an exit code is an *ExitError", probeFails},
 		"ProbeMissing":     {"a program that does not exist is exec.ErrNotFound", probeMissing},
 	}
+	maps.Copy(cases, treeCases())
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Log(c.reason)
 			c.test(t, machine(t))
 		})
 	}
+}
+
+type testCase struct {
+	reason string
+	test   func(*testing.T, Machine)
 }
 
 func must(t *testing.T, err error) {
@@ -227,19 +232,10 @@ func removeFull(t *testing.T, m Machine) {
 	content(t, m, path.Join(m.Dir, "b/a"), "one")
 }
 
-func removeAll(t *testing.T, m Machine) {
-	for _, p := range []string{"b/c/a", "b/c/d/a", "b/a", "x"} {
-		must(t, m.Host.WriteFile(t.Context(), path.Join(m.Dir, p), []byte("one"), 0o600))
-	}
-	must(t, host.RemoveAll(t.Context(), m.Host, path.Join(m.Dir, "b")))
-	must(t, host.RemoveAll(t.Context(), m.Host, path.Join(m.Dir, "b")))
-	entries(t, m, m.Dir, "x")
-}
-
 func again(t *testing.T, m Machine) {
 	dir := path.Join(m.Dir, "b")
 	must(t, m.Host.WriteFile(t.Context(), path.Join(dir, "a"), []byte("one"), 0o600))
-	must(t, host.RemoveAll(t.Context(), m.Host, dir))
+	must(t, m.Host.RemoveAll(t.Context(), dir))
 	must(t, m.Host.Mkdir(t.Context(), dir, 0o755))
 	entries(t, m, dir)
 	gone(t, m, path.Join(dir, "a"))
@@ -255,6 +251,10 @@ func relative(t *testing.T, m Machine) {
 	refused(t, m.Host.WriteFile(t.Context(), "a", nil, 0o600))
 	refused(t, m.Host.Mkdir(t.Context(), "a", 0o700))
 	refused(t, m.Host.Remove(t.Context(), "a"))
+	refused(t, m.Host.RemoveAll(t.Context(), "a"))
+	refused(t, m.Host.Rename(t.Context(), "a", path.Join(m.Dir, "a")))
+	refused(t, m.Host.Rename(t.Context(), path.Join(m.Dir, "a"), "a"))
+	refused(t, m.Host.Unmount(t.Context(), "a"))
 }
 
 func ended(t *testing.T, m Machine) {
@@ -263,16 +263,20 @@ func ended(t *testing.T, m Machine) {
 	cancel(cause)
 	file := path.Join(m.Dir, "a")
 	calls := map[string]func() error{
-		"ReadFile":  func() error { _, err := m.Host.ReadFile(ctx, file); return err },
-		"Stat":      func() error { _, err := m.Host.Stat(ctx, file); return err },
-		"WriteFile": func() error { return m.Host.WriteFile(ctx, file, nil, 0o600) },
-		"Mkdir":     func() error { return m.Host.Mkdir(ctx, file, 0o700) },
-		"Remove":    func() error { return m.Host.Remove(ctx, file) },
-		"Probe":     func() error { _, err := m.Host.Probe(ctx, "echo"); return err },
-		"Exec":      func() error { _, err := m.Host.Exec(ctx, "echo"); return err },
-		"Start":     func() error { return m.Host.Services().Start(ctx, "no.service") },
-		"Status":    func() error { _, err := m.Host.Services().Status(ctx, "no.service"); return err },
-		"Watch":     func() error { _, err := m.Host.Services().Watch(ctx, "no.service"); return err },
+		"ReadFile":    func() error { _, err := m.Host.ReadFile(ctx, file); return err },
+		"Stat":        func() error { _, err := m.Host.Stat(ctx, file); return err },
+		"WriteFile":   func() error { return m.Host.WriteFile(ctx, file, nil, 0o600) },
+		"Mkdir":       func() error { return m.Host.Mkdir(ctx, file, 0o700) },
+		"Remove":      func() error { return m.Host.Remove(ctx, file) },
+		"RemoveAll":   func() error { return m.Host.RemoveAll(ctx, file) },
+		"Rename":      func() error { return m.Host.Rename(ctx, file, file+"b") },
+		"MountPoints": func() error { _, err := m.Host.MountPoints(ctx, m.Dir); return err },
+		"Unmount":     func() error { return m.Host.Unmount(ctx, m.Dir) },
+		"Probe":       func() error { _, err := m.Host.Probe(ctx, "echo"); return err },
+		"Exec":        func() error { _, err := m.Host.Exec(ctx, "echo"); return err },
+		"Start":       func() error { return m.Host.Services().Start(ctx, "no.service") },
+		"Status":      func() error { _, err := m.Host.Services().Status(ctx, "no.service"); return err },
+		"Watch":       func() error { _, err := m.Host.Services().Watch(ctx, "no.service"); return err },
 	}
 	for name, call := range calls {
 		if err := call(); !errors.Is(err, cause) {

@@ -13,7 +13,7 @@ import (
 const patience = 10 * time.Second
 
 // RunServices tests a service manager. The unit exists, has an [Install]
-// section and runs until it is stopped; when machine returns it is neither
+// section, can be reloaded and runs until it is stopped; when machine returns it is neither
 // running nor enabled.
 func RunServices(t *testing.T, machine func(t *testing.T) host.Host, unit string) {
 	cases := map[string]struct {
@@ -24,6 +24,7 @@ func RunServices(t *testing.T, machine func(t *testing.T) host.Host, unit string
 		"StartStop": {"the status follows at once, and both may run twice", startStop},
 		"Restart":   {"a restart starts what is not running", restart},
 		"Enable":    {"enabling says nothing about running", enable},
+		"Again":     {"a unit that runs reads its configuration anew and goes on; another cannot", reloadUnit},
 		"Reload":    {"unit files can be read again at any time", reload},
 		"Watch":     {"each change wakes the watcher until ctx ends", watch},
 	}
@@ -52,7 +53,7 @@ func unknownUnit(t *testing.T, s host.Services, _ string) {
 		t.Errorf("want nothing, got %+v", got)
 	}
 	calls := map[string]func(context.Context, string) error{
-		"Start": s.Start, "Stop": s.Stop, "Restart": s.Restart, "Enable": s.Enable,
+		"Start": s.Start, "Stop": s.Stop, "Restart": s.Restart, "Enable": s.Enable, "ReloadUnit": s.ReloadUnit,
 	}
 	for action, call := range calls {
 		var unit *host.UnitError
@@ -87,6 +88,19 @@ func enable(t *testing.T, s host.Services, unit string) {
 		must(t, s.Enable(t.Context(), unit))
 		state(t, s, unit, false, true)
 	}
+}
+
+func reloadUnit(t *testing.T, s host.Services, unit string) {
+	var job *host.JobError
+	if err := s.ReloadUnit(t.Context(), unit); !errors.As(err, &job) || job.Unit != unit {
+		t.Errorf("a unit that does not run: want *JobError, got %v", err)
+	}
+	must(t, s.Start(t.Context(), unit))
+	for range 2 {
+		must(t, s.ReloadUnit(t.Context(), unit))
+		state(t, s, unit, true, false)
+	}
+	must(t, s.Stop(t.Context(), unit))
 }
 
 func reload(t *testing.T, s host.Services, unit string) {
