@@ -1,7 +1,7 @@
 // Package cri is the port to the container runtime, spoken to over the
-// Container Runtime Interface v1. It looks at images and containers and
-// pulls images; it never starts, stops or removes a container: static Pods
-// belong to the kubelet.
+// Container Runtime Interface v1. It looks at images and containers, pulls
+// images, and removes Pods from a node that is reset. It starts nothing, and
+// stops nothing while there is a kubelet: static Pods belong to that.
 package cri
 
 import (
@@ -37,6 +37,7 @@ type Runtime interface {
 	// closed when ctx ends, when the runtime goes away, and at once when it
 	// has no events.
 	Events(ctx context.Context) <-chan struct{}
+	Sandboxes
 }
 
 // Version is how a runtime introduces itself.

@@ -19,6 +19,8 @@ type Memory struct {
 	pull       func(context.Context, string) error
 	containers map[string]Container // by ID
 	logs       map[string][]string  // by ID
+	sandboxes  map[string]Sandbox   // by ID
+	onSandbox  func(SandboxAction, Sandbox) error
 	broken     error
 	silent     bool
 	changed    []chan struct{}
@@ -35,6 +37,7 @@ func NewMemory() *Memory {
 		images:     map[string]bool{},
 		containers: map[string]Container{},
 		logs:       map[string][]string{},
+		sandboxes:  map[string]Sandbox{},
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/hactl/hactl/phases/cri"
 	"github.com/hactl/hactl/phases/cri/critest"
 )
@@ -38,5 +40,37 @@ func TestMemoryBreaks(t *testing.T) {
 	m.Break(nil)
 	if _, err := m.Version(t.Context()); err != nil {
 		t.Errorf("Version() after it was mended: %v", err)
+	}
+}
+
+func TestOverlay(t *testing.T) {
+	critest.Run(t, func(t *testing.T) critest.Fixture {
+		f := critest.Fill(cri.NewMemory())
+		f.Runtime = cri.NewOverlay(f.Runtime)
+		return f
+	})
+}
+
+func TestOverlayChangesNothing(t *testing.T) {
+	m := cri.NewMemory()
+	f := critest.Fill(m)
+	before, err := m.Sandboxes(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := cri.NewOverlay(m)
+	if err := errors.Join(o.StopSandbox(t.Context(), "s2"), o.StopSandbox(t.Context(), "s2"),
+		o.RemoveSandbox(t.Context(), "s2"), o.RemoveSandbox(t.Context(), "s2")); err != nil {
+		t.Fatal(err)
+	}
+	after, err := m.Sandboxes(t.Context())
+	if diff := cmp.Diff(before, after); diff != "" || err != nil {
+		t.Errorf("the base changed: %v, -want +got:\n%s", err, diff)
+	}
+	stopped := f.Sandboxes[0]
+	stopped.Ready = false
+	want := []cri.Change{{Action: cri.Stop, Sandbox: f.Sandboxes[0]}, {Action: cri.Remove, Sandbox: stopped}}
+	if diff := cmp.Diff(want, o.Changes()); diff != "" {
+		t.Errorf("what would change: -want +got:\n%s", diff)
 	}
 }

@@ -97,6 +97,37 @@ var wireStates = map[State]runtimeapi.ContainerState{
 	Unknown: runtimeapi.ContainerState_CONTAINER_UNKNOWN,
 }
 
+func (s *server) ListPodSandbox(ctx context.Context, _ *runtimeapi.ListPodSandboxRequest) (*runtimeapi.ListPodSandboxResponse, error) {
+	list, err := s.m.Sandboxes(ctx)
+	// One that the kubelet did not make.
+	answer := &runtimeapi.ListPodSandboxResponse{Items: []*runtimeapi.PodSandbox{{Id: "foreign"}}}
+	for _, b := range list {
+		state := runtimeapi.PodSandboxState_SANDBOX_NOTREADY
+		if b.Ready {
+			state = runtimeapi.PodSandboxState_SANDBOX_READY
+		}
+		answer.Items = append(answer.Items, &runtimeapi.PodSandbox{
+			Id: b.ID, State: state, CreatedAt: b.CreatedAt.UnixNano(),
+			Labels: map[string]string{labelNamespace: b.Namespace, labelPod: b.Pod},
+		})
+	}
+	return answer, err
+}
+
+func (s *server) StopPodSandbox(ctx context.Context, r *runtimeapi.StopPodSandboxRequest) (*runtimeapi.StopPodSandboxResponse, error) {
+	return &runtimeapi.StopPodSandboxResponse{}, s.m.StopSandbox(ctx, r.GetPodSandboxId())
+}
+
+func (s *server) RemovePodSandbox(ctx context.Context, r *runtimeapi.RemovePodSandboxRequest) (*runtimeapi.RemovePodSandboxResponse, error) {
+	if err := s.m.RemoveSandbox(ctx, r.GetPodSandboxId()); err != nil {
+		return nil, err
+	}
+	if r.GetPodSandboxId() == "none" {
+		return nil, status.Error(codes.NotFound, "no such sandbox")
+	}
+	return &runtimeapi.RemovePodSandboxResponse{}, nil
+}
+
 // log writes the container's log as a runtime would.
 func (s *server) log(ctx context.Context, c Container) string {
 	lines, err := s.m.Logs(ctx, c, 1000)

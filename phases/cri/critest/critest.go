@@ -28,6 +28,8 @@ type Fixture struct {
 	// except that an empty field is not compared. Log is the end of its log.
 	Running cri.Container
 	Log     []string
+	// Sandboxes are all there are; nil where a test may remove none.
+	Sandboxes []cri.Sandbox
 	// Change makes the runtime send an event. Nil means it has none.
 	Change func(t *testing.T)
 }
@@ -39,6 +41,9 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"Images":           images,
 		"Containers":       containers,
 		"Logs":             logs,
+		"Sandboxes":        sandboxes,
+		"StopSandbox":      stopSandbox,
+		"RemoveSandbox":    removeSandbox,
 		"Events":           events,
 		"EventsEndWithCtx": eventsEnd,
 		"StopsWithCtx":     stops,
@@ -199,12 +204,15 @@ func stops(t *testing.T, f Fixture) {
 	why := errors.New("the user interrupted")
 	cancel(why)
 	for name, call := range map[string]func() error{
-		"Version":     func() error { _, err := f.Runtime.Version(ctx); return err },
-		"Status":      func() error { _, err := f.Runtime.Status(ctx); return err },
-		"ImageExists": func() error { _, err := f.Runtime.ImageExists(ctx, f.Image); return err },
-		"PullImage":   func() error { return f.Runtime.PullImage(ctx, f.Image) },
-		"Containers":  func() error { _, err := f.Runtime.Containers(ctx, cri.Filter{}); return err },
-		"Logs":        func() error { _, err := f.Runtime.Logs(ctx, f.Running, 1); return err },
+		"Version":       func() error { _, err := f.Runtime.Version(ctx); return err },
+		"Status":        func() error { _, err := f.Runtime.Status(ctx); return err },
+		"ImageExists":   func() error { _, err := f.Runtime.ImageExists(ctx, f.Image); return err },
+		"PullImage":     func() error { return f.Runtime.PullImage(ctx, f.Image) },
+		"Containers":    func() error { _, err := f.Runtime.Containers(ctx, cri.Filter{}); return err },
+		"Sandboxes":     func() error { _, err := f.Runtime.Sandboxes(ctx); return err },
+		"StopSandbox":   func() error { return f.Runtime.StopSandbox(ctx, "none") },
+		"RemoveSandbox": func() error { return f.Runtime.RemoveSandbox(ctx, "none") },
+		"Logs":          func() error { _, err := f.Runtime.Logs(ctx, f.Running, 1); return err },
 	} {
 		if err := call(); !errors.Is(err, why) {
 			t.Errorf("%s with an ended context = %v, want the cause of its end", name, err)

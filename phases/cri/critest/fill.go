@@ -34,6 +34,14 @@ func Fill(m *cri.Memory) Fixture {
 	other := f.Running
 	other.ID, other.Name, other.Pod = "c2", "etcd", "etcd-node-1"
 	m.SetContainer(other, "etcd is up")
+	f.Sandboxes = []cri.Sandbox{
+		{ID: "s2", Namespace: "kube-system", Pod: "etcd-node-1", Ready: true, CreatedAt: time.Unix(1_800_000_000, 0).UTC()},
+		{ID: "s3", Namespace: "kube-system", Pod: "kube-apiserver-node-1", Ready: true, CreatedAt: time.Unix(1_800_000_009, 0).UTC()},
+		{ID: "s1", Namespace: "kube-system", Pod: "kube-apiserver-node-1", CreatedAt: time.Unix(1_800_000_000, 0).UTC()},
+	}
+	for _, s := range f.Sandboxes {
+		m.SetSandbox(s)
+	}
 	f.Change = func(*testing.T) { m.SetContainer(other, "etcd is up again") }
 	return f
 }
