@@ -117,13 +117,28 @@ func applyCerts(ctx context.Context, t *Task) error {
 		return err
 	}
 	sealed.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(owner, corev1.SchemeGroupVersion.WithKind("Secret"))}
-	sealed.Annotations = map[string]string{
-		templates.KeyFingerprintAnnotation: certs.Fingerprint(key),
-		templates.ExpiresAnnotation:        expires.Format(time.RFC3339),
+	if sealed.Annotations, err = t.notes(ctx, key, expires); err != nil {
+		return err
 	}
 	// Not Put: a second controller in ownerReferences, left by an upload of
 	// kubeadm, would be refused.
 	return explain(kube.Replace(ctx, t.API, t.Limit, sealed))
+}
+
+// notes are what the Secret says of this upload and those before it.
+func (t *Task) notes(ctx context.Context, key [certs.CertificateKeySize]byte, expires time.Time) (map[string]string, error) {
+	live := secret(templates.CertsSecret)
+	if _, err := t.find(ctx, live); err != nil {
+		return nil, err
+	}
+	notes := map[string]string{
+		templates.KeyFingerprintAnnotation: certs.Fingerprint(key),
+		templates.ExpiresAnnotation:        expires.Format(time.RFC3339),
+	}
+	if earlier := earlierKeys(live, certs.Fingerprint(key)); earlier != "" {
+		notes[earlierAnnotation] = earlier
+	}
+	return notes, nil
 }
 
 // files reads what is to be shared, by its key in the Secret.

@@ -21,17 +21,21 @@ type Task struct {
 	// (timeouts.kubernetesAPICall); zero means for ever.
 	Limit time.Duration
 
-	// What follows is for upload-certs only.
+	// What follows is for upload-certs and download-certs only.
 
 	Host host.Files
 	Now  func() time.Time
 	// Upload says that the user asked for it (--upload-certs).
 	Upload bool
-	// Key seals the certificates. If it is empty, the phase makes one and
+	// Key seals the certificates. If it is empty, upload-certs makes one and
 	// leaves it here.
 	Key config.Secret
 	// Expires is when the uploaded certificates go away. The phase sets it.
 	Expires time.Time
+
+	// CA is the cluster's bundle of authorities in PEM, as discovery found
+	// it; download-certs takes no other. Empty means that it is not compared.
+	CA []byte
 }
 
 // objectsPhase is a phase that puts objects and compares them.
