@@ -49,8 +49,9 @@ func Phase() phases.Phase[Task] {
 		"hactl init phase certs ca", users())
 }
 
-// JoinPhase makes the files of a joining control-plane node. The kubelet gets
-// its own by TLS bootstrap, and super-admin.conf is only on the initial node.
+// JoinPhase makes the files of a joining control-plane node; super-admin.conf
+// is only on the initial one. The kubelet's is made where the cluster's CA
+// can sign it here; without the CA's key it is left to TLS bootstrap.
 func JoinPhase() phases.Phase[Task] {
 	var list []user
 	for _, u := range users() {
@@ -58,8 +59,41 @@ func JoinPhase() phases.Phase[Task] {
 			list = append(list, u)
 		}
 	}
-	return family("make the kubeconfig files of this node",
-		"hactl join phase control-plane-prepare download-certs", list)
+	const caCommand = "hactl join phase control-plane-prepare download-certs"
+	p := family("make the kubeconfig files of this node", caCommand, list)
+	for _, u := range users() {
+		if u.perNode {
+			kubelet := family("", caCommand, []user{u}).Phases[0]
+			// kubeadm's kubelet always bootstraps, and has no such phase.
+			kubelet.Hidden = true
+			kubelet.Observe = func(ctx context.Context, t *Task) (phases.State, error) {
+				return t.observeOptional(ctx, u, caCommand)
+			}
+			p.Phases = append(p.Phases, kubelet)
+		}
+	}
+	return p
+}
+
+// observeOptional is observe for a file that others make where this node
+// cannot.
+func (t *Task) observeOptional(ctx context.Context, u user, caCommand string) (phases.State, error) {
+	can, err := CanSign(ctx, t)
+	switch {
+	case err != nil:
+		return phases.Missing, err
+	case !can:
+		return phases.Done, nil
+	}
+	return t.observe(ctx, u, caCommand)
+}
+
+// CanSign says whether the cluster's CA is on this node with its key, so that
+// client certificates can be made here. The error is a *phases.Fault if the CA
+// cannot be used.
+func CanSign(ctx context.Context, t *Task) (bool, error) {
+	ca, err := t.loadCA(ctx)
+	return err == nil && ca.Cert != nil && ca.Key != nil, err
 }
 
 // family makes one sub-phase of each user. caCommand makes a missing CA.

@@ -155,11 +155,55 @@ func TestPhaseMakesEverythingOnce(t *testing.T) {
 func TestJoinPhase(t *testing.T) {
 	task := newTask()
 	putCA(t, task)
-	kinds, _, err := run(t, JoinPhase(), task)
+	for _, end := range []phases.Kind{phases.Finished, phases.Unchanged} {
+		kinds, _, err := run(t, JoinPhase(), task)
+		must(t, err)
+		want := all(end)
+		delete(want, "super-admin")
+		if diff := cmp.Diff(want, kinds); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	}
+	config, err := clientcmd.Load(read(t, task, "/etc/kubernetes/kubelet.conf"))
 	must(t, err)
-	want := map[string]phases.Kind{"admin": phases.Finished, "controller-manager": phases.Finished, "scheduler": phases.Finished}
-	if diff := cmp.Diff(want, kinds); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
+	if got := config.Clusters["kubernetes"].Server; got != task.LocalEndpoint {
+		t.Errorf("the kubelet uses %s, not its own API server", got)
+	}
+	for _, p := range JoinPhase().Phases {
+		if p.Hidden != (p.Name == "kubelet") {
+			t.Errorf("%s: hidden %v", p.Name, p.Hidden)
+		}
+	}
+}
+
+// Without the CA's key, the kubelet bootstraps.
+func TestJoinPhaseWithoutKey(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		remove func(*Task) []string
+		want   phases.Kind
+	}{
+		"NoKey": {"an external CA", func(t *Task) []string { return []string{t.caKey()} }, phases.Unchanged},
+		"NoCA":  {"nothing is there", func(t *Task) []string { return []string{t.caKey(), t.caCert()} }, phases.Unchanged},
+		"Key":   {"the node can sign", func(*Task) []string { return nil }, phases.Finished},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			task := newTask()
+			putCA(t, task)
+			for _, name := range c.remove(task) {
+				remove(t, task, name)
+			}
+			kinds, _, err := run(t, JoinPhase(), task, "kubeconfig/kubelet")
+			must(t, err)
+			if kinds["kubelet"] != c.want {
+				t.Errorf("%s: %v, want %s", c.reason, kinds, c.want)
+			}
+			_, err = task.Host.Stat(t.Context(), "/etc/kubernetes/kubelet.conf")
+			if can, canErr := CanSign(t.Context(), task); canErr != nil || can != (err == nil) {
+				t.Errorf("%s: CanSign %v, %v; the file: %v", c.reason, can, canErr, err)
+			}
+		})
 	}
 }
 

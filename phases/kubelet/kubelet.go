@@ -1,5 +1,5 @@
-// Package kubelet configures this node's kubelet, starts it, and lets it
-// renew its own certificate.
+// Package kubelet configures this node's kubelet, starts it, waits until it
+// has got into the cluster, and lets it renew its own certificate.
 package kubelet
 
 import (
@@ -9,7 +9,10 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
+
+	kubeletconfig "k8s.io/kubelet/config/v1beta1"
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/config/kubeadm"
@@ -27,6 +30,8 @@ type Task struct {
 	Dir     string // config.KubeletDir
 	ConfDir string // config.KubernetesDir
 	Patches *patch.Set
+	// Join is for a node that joins; nil is for init.
+	Join *Join
 }
 
 // StartPhase is phase kubelet-start: the kubelet's files, then the kubelet.
@@ -68,15 +73,15 @@ func applyStart(ctx context.Context, t *Task) error {
 			Fixes: []string{"install the kubelet with its systemd unit, for example: apt-get install kubelet"},
 		}
 	}
-	if err := t.credentials(ctx); err != nil {
-		return err
-	}
 	stale, err := t.stale(ctx)
 	if err != nil {
 		return err
 	}
+	if err := t.credentials(ctx, stale); err != nil {
+		return err
+	}
 	for _, f := range stale {
-		if err := t.Host.WriteFile(ctx, f.path, f.data, 0o644); err != nil {
+		if err := t.Host.WriteFile(ctx, f.path, f.data, f.perm); err != nil {
 			return fmt.Errorf("write the kubelet's configuration: %w", err)
 		}
 	}
@@ -95,17 +100,24 @@ func applyStart(ctx context.Context, t *Task) error {
 	return nil
 }
 
-// credentials wants a file that lets the kubelet into the cluster: without
-// one it starts and ends again and again.
-func (t *Task) credentials(ctx context.Context) error {
-	for _, name := range []string{"kubelet.conf", "bootstrap-kubelet.conf"} {
-		if _, err := t.Host.Stat(ctx, path.Join(t.ConfDir, name)); !errors.Is(err, fs.ErrNotExist) {
+// credentials wants a file that lets the kubelet into the cluster, there or
+// among those to be written: without one it starts and ends again and again.
+func (t *Task) credentials(ctx context.Context, coming []file) error {
+	for _, name := range []string{t.conf(), t.bootstrapConf()} {
+		if slices.ContainsFunc(coming, func(f file) bool { return f.path == name }) {
+			return nil
+		}
+		if _, err := t.Host.Stat(ctx, name); !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
+	command := "hactl init phase kubeconfig kubelet"
+	if t.Join != nil {
+		command = "hactl join phase control-plane-prepare kubeconfig"
+	}
 	return &phases.Fault{
 		What:  t.conf() + " is missing, without which the kubelet does not start",
-		Fixes: []string{"make it with: hactl init phase kubeconfig kubelet"},
+		Fixes: []string{"make it with: " + command},
 	}
 }
 
@@ -114,6 +126,7 @@ const hostnameOverride = "hostname-override"
 type file struct {
 	path string
 	data []byte
+	perm fs.FileMode
 }
 
 // stale returns the files that are missing or differ from what they should
@@ -137,10 +150,34 @@ func (t *Task) stale(ctx context.Context) ([]file, error) {
 }
 
 func (t *Task) files(ctx context.Context) ([]file, error) {
+	k, err := t.settled(ctx)
+	if err != nil {
+		return nil, err
+	}
 	c := *t.Cluster
-	c.Kubelet = *c.Kubelet.DeepCopy()
-	c.Kubelet.ContainerRuntimeEndpoint = t.Node.CRISocket
-	if c.Kubelet.ResolverConfig == nil {
+	c.Kubelet = *k
+	data, err := kubeadm.EncodeKubelet(&c)
+	if err != nil {
+		return nil, err
+	}
+	var list []file
+	if t.Join != nil {
+		if list, err = t.entrance(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return append(list,
+		file{path.Join(t.Dir, "instance-config.yaml"), fmt.Appendf(nil, "containerRuntimeEndpoint: %q\n", t.Node.CRISocket), 0o644},
+		file{path.Join(t.Dir, "config.yaml"), data, 0o644},
+		file{path.Join(t.Dir, "kubeadm-flags.env"), fmt.Appendf(nil, "KUBELET_KUBEADM_ARGS=%q\n", strings.Join(t.flags(), " ")), 0o644},
+	), nil
+}
+
+// settled is the configuration of this node's kubelet, with its patches.
+func (t *Task) settled(ctx context.Context) (*kubeletconfig.KubeletConfiguration, error) {
+	k := t.Cluster.Kubelet.DeepCopy()
+	k.ContainerRuntimeEndpoint = t.Node.CRISocket
+	if k.ResolverConfig == nil {
 		// Pods must not be given the stub resolver that systemd-resolved
 		// runs at the node's loopback.
 		resolved, err := t.Host.Services().Status(ctx, "systemd-resolved.service")
@@ -148,32 +185,35 @@ func (t *Task) files(ctx context.Context) ([]file, error) {
 			return nil, err
 		}
 		if resolved.Active {
-			c.Kubelet.ResolverConfig = new("/run/systemd/resolve/resolv.conf")
+			k.ResolverConfig = new("/run/systemd/resolve/resolv.conf")
 		}
 	}
-	if err := patch.ApplyTo(t.Patches, patch.KubeletConfiguration, &c.Kubelet); err != nil {
+	if err := patch.ApplyTo(t.Patches, patch.KubeletConfiguration, k); err != nil {
 		return nil, err
 	}
-	data, err := kubeadm.EncodeKubelet(&c)
-	if err != nil {
-		return nil, err
-	}
-	return []file{
-		{path.Join(t.Dir, "instance-config.yaml"), fmt.Appendf(nil, "containerRuntimeEndpoint: %q\n", t.Node.CRISocket)},
-		{path.Join(t.Dir, "config.yaml"), data},
-		{path.Join(t.Dir, "kubeadm-flags.env"), fmt.Appendf(nil, "KUBELET_KUBEADM_ARGS=%q\n", strings.Join(t.flags(), " "))},
-	}, nil
+	return k, nil
 }
 
 // flags are the kubelet's command line beyond its configuration file.
 func (t *Task) flags() []string {
-	name := t.Node.Name
-	if given, ok := staticpod.Extra(t.Node.KubeletArgs, hostnameOverride); ok {
-		name = given
-	}
 	defaults := map[string]string{}
-	if name != t.Node.Hostname {
+	if name := t.name(); name != t.Node.Hostname {
 		defaults[hostnameOverride] = name
 	}
+	if t.Join != nil && t.Join.Worker && len(t.Node.Taints) > 0 {
+		var taints []string
+		for _, taint := range t.Node.Taints {
+			taints = append(taints, taint.ToString())
+		}
+		defaults["register-with-taints"] = strings.Join(taints, ",")
+	}
 	return staticpod.Command("kubelet", defaults, t.Node.KubeletArgs)[1:]
+}
+
+// name is what the kubelet calls its node.
+func (t *Task) name() string {
+	if given, ok := staticpod.Extra(t.Node.KubeletArgs, hostnameOverride); ok {
+		return given
+	}
+	return t.Node.Name
 }

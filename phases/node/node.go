@@ -43,7 +43,9 @@ func MarkPhase() phases.Phase[Task] {
 func observe(ctx context.Context, t *Task) (phases.State, error) {
 	n := t.object()
 	if err := t.API.Get(ctx, n); err != nil {
-		if apierrors.IsNotFound(err) || kube.Unreachable(err) {
+		// An API server that has just started forbids what it has not learnt
+		// of yet.
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || kube.Unreachable(err) {
 			return phases.Missing, nil
 		}
 		return phases.Missing, fmt.Errorf("read node %s: %w", t.Node.Name, err)
