@@ -74,6 +74,17 @@ type Task struct {
 	// failures. Nil means that there was none.
 	AlreadyInitialised func(ctx context.Context) (bool, error)
 
+	// Worker says that the node joins without a control plane; Absent are
+	// the files that must then not be there yet.
+	Worker bool
+	Absent []string
+	// Peers tells the control planes that the cluster has already. Nil means
+	// do not ask.
+	Peers func(ctx context.Context) ([]Peer, error)
+	// ReachedBy asks the peers to connect to a port of this machine, and
+	// returns the names of those that cannot. Nil means do not ask.
+	ReachedBy func(ctx context.Context, port int) (failed []string, err error)
+
 	// Resolve looks up a host name.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
 	// Interfaces tells the addresses of the machine.
@@ -81,6 +92,9 @@ type Task struct {
 	// Listen takes a TCP address and gives it back, or returns why it cannot
 	// have it (errors.Is syscall.EADDRINUSE).
 	Listen func(address string) error
+	// Dial opens a TCP connection from one of this machine's addresses and
+	// closes it.
+	Dial func(ctx context.Context, from netip.Addr, address string) error
 	// Verify is SystemVerification: what stops and what does not stop the
 	// kubelet of that version ("1.37.1", or "" if it does not matter).
 	Verify func(ctx context.Context, kubelet string) (warnings, problems []error)
@@ -116,10 +130,13 @@ func (t *Task) withDefaults() *Task {
 		}
 	}
 	if c.Interfaces == nil {
-		c.Interfaces = interfaces
+		c.Interfaces = Addresses
 	}
 	if c.Listen == nil {
 		c.Listen = listen
+	}
+	if c.Dial == nil {
+		c.Dial = dial
 	}
 	if c.Verify == nil {
 		c.Verify = verify
@@ -136,8 +153,8 @@ func (t *Task) withDefaults() *Task {
 	return &c
 }
 
-// interfaces tells the addresses of the real machine.
-func interfaces() ([]netip.Prefix, error) {
+// Addresses tells the addresses of the real machine.
+func Addresses() ([]netip.Prefix, error) {
 	list, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil, err
@@ -158,4 +175,14 @@ func listen(address string) error {
 		return err
 	}
 	return l.Close()
+}
+
+// dial opens a connection from an address of the real machine for a moment.
+func dial(ctx context.Context, from netip.Addr, address string) error {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))}
+	conn, err := d.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
 }
