@@ -58,8 +58,7 @@ func rights() []kube.Object {
 	}
 }
 
-// clusterInfo returns ConfigMap cluster-info. It sets its own key only: the
-// controller-manager adds a signature for each token beside it.
+// clusterInfo returns ConfigMap cluster-info, without signatures.
 func clusterInfo(ctx context.Context, files host.Files, file string) (*corev1.ConfigMap, error) {
 	cluster, err := readCluster(ctx, files, file)
 	if err != nil {

@@ -53,8 +53,12 @@ func create(ctx context.Context, c *Creation) error {
 			return err
 		}
 	}
-	return nil
+	return signLive(ctx, c.API, signLimit, c.Tokens)
 }
+
+// signLimit is how long the API server may take to take the signatures; the
+// controller-manager adds them, too.
+const signLimit = 10 * time.Second
 
 func taken(id string) error {
 	return &phases.Fault{

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
@@ -67,7 +69,7 @@ func Phase() phases.Phase[Task] {
 }
 
 func observe(ctx context.Context, t *Task) (phases.State, error) {
-	objs, err := t.objects(ctx)
+	info, err := t.clusterInfo(ctx)
 	if err != nil {
 		return phases.Missing, err
 	}
@@ -75,7 +77,8 @@ func observe(ctx context.Context, t *Task) (phases.State, error) {
 	if err != nil || len(missing) > 0 {
 		return phases.Missing, err
 	}
-	same, err := kube.MatchAll(ctx, t.API, t.Limit, objs...)
+	sign(info, t.Tokens)
+	same, err := kube.MatchAll(ctx, t.API, t.Limit, append(rights(), info)...)
 	if err != nil || !same {
 		return phases.Missing, err
 	}
@@ -83,7 +86,7 @@ func observe(ctx context.Context, t *Task) (phases.State, error) {
 }
 
 func apply(ctx context.Context, t *Task) error {
-	objs, err := t.objects(ctx)
+	info, err := t.clusterInfo(ctx)
 	if err != nil {
 		return err
 	}
@@ -96,9 +99,10 @@ func apply(ctx context.Context, t *Task) error {
 			return err
 		}
 	}
+	sign(info, t.Tokens)
 	var group sync.WaitGroup
 	errs := make([]error, len(missing)+1)
-	group.Go(func() { errs[0] = kube.PutAll(ctx, t.API, t.Limit, objs...) })
+	group.Go(func() { errs[0] = kube.PutAll(ctx, t.API, t.Limit, append(rights(), info)...) })
 	for i, token := range missing {
 		group.Go(func() { errs[i+1] = kube.Replace(ctx, t.API, t.Limit, Secret(*token.Token, t.Now())) })
 	}
@@ -193,10 +197,10 @@ func sameSet(a, b []string) bool {
 }
 
 // objects are those that do not depend on a token.
-func (t *Task) objects(ctx context.Context) ([]kube.Object, error) {
+func (t *Task) clusterInfo(ctx context.Context) (*corev1.ConfigMap, error) {
 	info, err := clusterInfo(ctx, t.Host, t.Kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", infoConfigMap, err)
 	}
-	return append(rights(), info), nil
+	return info, nil
 }
