@@ -43,23 +43,21 @@ func (t *Task) peerChecks() []Check {
 	}
 }
 
-// peers asks who the peers are, and tries every way at the same time.
+// peers asks who the peers are, and tries every way at the same time. The way
+// back is tried by etcd itself, before this node's member gets a vote: an API
+// server connects to pods and kubelets only.
 func (t *Task) peers(ctx context.Context) ([]string, error) {
 	list, err := t.Peers(ctx)
 	if err != nil {
 		return nil, err
 	}
-	errs := make([]error, len(list)+1)
-	var warnings []string
+	errs := make([]error, len(list))
 	var running sync.WaitGroup
 	for i, p := range list {
 		running.Go(func() { errs[i] = t.reachable(ctx, p) })
 	}
-	if t.ReachedBy != nil && !t.ExternalEtcd && len(list) > 0 {
-		running.Go(func() { warnings, errs[len(list)] = t.reached(ctx) })
-	}
 	running.Wait()
-	return append(warnings, t.sameNetwork(list)...), errors.Join(errs...)
+	return t.sameNetwork(list), errors.Join(errs...)
 }
 
 // reachable dials all ports of a peer at the same time.
@@ -147,18 +145,4 @@ func (t *Task) addressTowards(a netip.Addr) string {
 		}
 	}
 	return found
-}
-
-// reached asks the peers to reach this machine's etcd port.
-func (t *Task) reached(ctx context.Context) ([]string, error) {
-	failed, err := t.ReachedBy(ctx, etcdPeerPort)
-	if err != nil {
-		return []string{"whether the other control planes reach this machine could not be tried: " + err.Error()}, nil
-	}
-	if len(failed) == 0 {
-		return nil, nil
-	}
-	return nil, fault(fmt.Sprintf("%s cannot reach this machine at %s:%d", strings.Join(failed, ", "), t.AdvertiseAddress, etcdPeerPort), nil,
-		fmt.Sprintf("open the ports %d, %d and %d from there to here", t.BindPort, etcdClientPort, etcdPeerPort),
-		"or advertise an address that they reach: --apiserver-advertise-address ADDRESS")
 }

@@ -81,9 +81,6 @@ type Task struct {
 	// Peers tells the control planes that the cluster has already. Nil means
 	// do not ask.
 	Peers func(ctx context.Context) ([]Peer, error)
-	// ReachedBy asks the peers to connect to a port of this machine, and
-	// returns the names of those that cannot. Nil means do not ask.
-	ReachedBy func(ctx context.Context, port int) (failed []string, err error)
 
 	// Resolve looks up a host name.
 	Resolve func(ctx context.Context, host string) ([]netip.Addr, error)
