@@ -1,5 +1,6 @@
-// Package member makes this node's etcd member: its manifest and its data
-// directory.
+// Package member makes this node's etcd member, its manifest and its data
+// directory: the first one of a new cluster, or one more in a cluster there
+// is. It takes it out again at a reset. It touches no other node's member.
 package member
 
 import (
@@ -23,7 +24,15 @@ import (
 // Name is the pod's name.
 const Name = "etcd"
 
-const metricsPort = 2381
+// The ports of etcd (kubeadm v1.37, constants.go).
+const (
+	clientPort  = 2379
+	peerPort    = 2380
+	metricsPort = 2381
+)
+
+// clientURLs is the annotation by which kubeadm and hactl find the members.
+const clientURLs = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
 
 // Task is what the phases work from.
 type Task struct {
@@ -42,12 +51,7 @@ func Phase() phases.Phase[Task] {
 	return phases.Phase[Task]{
 		Name:  "etcd",
 		Title: "static pod of etcd",
-		Skip: func(t *Task) string {
-			if t.Cluster.Etcd.External != nil {
-				return "etcd is external"
-			}
-			return ""
-		},
+		Skip:  (*Task).external,
 		Phases: []phases.Phase[Task]{{
 			Name:    "local",
 			Title:   "manifest and data directory of etcd",
@@ -59,7 +63,7 @@ func Phase() phases.Phase[Task] {
 }
 
 func observe(ctx context.Context, t *Task) (phases.State, error) {
-	same, err := t.pod().OnDisk(ctx, t.Files, t.Dir)
+	same, err := t.pod(t.founder()).OnDisk(ctx, t.Files, t.Dir)
 	if err != nil || !same {
 		return phases.Missing, err
 	}
@@ -70,28 +74,53 @@ func observe(ctx context.Context, t *Task) (phases.State, error) {
 }
 
 func apply(ctx context.Context, t *Task) error {
+	return t.write(ctx, t.founder())
+}
+
+// write makes the data directory and then the manifest.
+func (t *Task) write(ctx context.Context, in initial) error {
 	if err := t.Files.Mkdir(ctx, t.Cluster.Etcd.Local.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make etcd's data directory: %w", err)
 	}
-	if err := t.pod().Write(ctx, t.Files, t.Dir); err != nil {
+	if err := t.pod(in).Write(ctx, t.Files, t.Dir); err != nil {
 		return fmt.Errorf("write the manifest of etcd: %w", err)
 	}
 	return nil
 }
 
-func (t *Task) pod() staticpod.Pod {
+// external is why there is nothing to do where etcd runs elsewhere.
+func (t *Task) external() string {
+	if t.Cluster.Etcd.External != nil {
+		return "etcd is external"
+	}
+	return ""
+}
+
+// initial is what etcd is told of its cluster, and reads only at its first
+// start.
+type initial struct {
+	cluster string // "cp-1=https://10.0.0.11:2380,cp-2=…"
+	state   string // "existing", or "" for a new cluster
+}
+
+// founder is the start of a new cluster.
+func (t *Task) founder() initial {
+	return initial{cluster: t.NodeName + "=" + t.url(peerPort)}
+}
+
+func (t *Task) pod(in initial) staticpod.Pod {
 	l := t.Cluster.Etcd.Local
 	certs := path.Join(t.Cluster.CertificatesDir, "etcd")
 	host, port, scheme := t.metrics()
 	return staticpod.Pod{
 		Name: Name, Image: t.Cluster.EtcdImage(), Patches: t.Patches,
-		Command: staticpod.Command(Name, t.flags(certs), l.ExtraArgs),
+		Command: staticpod.Command(Name, t.flags(certs, in), l.ExtraArgs),
 		Mounts: []staticpod.Mount{
 			staticpod.Same("etcd-data", l.DataDir, false, corev1.HostPathDirectoryOrCreate),
 			staticpod.Same("etcd-certs", certs, false, corev1.HostPathDirectoryOrCreate),
 		},
 		Env:         staticpod.Env(nil, l.ExtraEnvs),
-		Annotations: map[string]string{"kubeadm.kubernetes.io/etcd.advertise-client-urls": t.url(2379)},
+		Annotations: map[string]string{clientURLs: t.url(clientPort)},
 		CPU:         "100m", Memory: "100Mi",
 		ProbeHost: host, ProbePort: port, ProbeScheme: scheme,
 		LivePath: "/livez", ReadyPath: "/readyz", StartupPath: "/readyz",
@@ -99,19 +128,19 @@ func (t *Task) pod() staticpod.Pod {
 	}
 }
 
-func (t *Task) flags(certs string) map[string]string {
-	return map[string]string{
-		"advertise-client-urls":          t.url(2379),
+func (t *Task) flags(certs string, in initial) map[string]string {
+	flags := map[string]string{
+		"advertise-client-urls":          t.url(clientPort),
 		"cert-file":                      path.Join(certs, "server.crt"),
 		"client-cert-auth":               "true",
 		"data-dir":                       t.Cluster.Etcd.Local.DataDir,
 		"feature-gates":                  "InitialCorruptCheck=true",
-		"initial-advertise-peer-urls":    t.url(2380),
-		"initial-cluster":                t.NodeName + "=" + t.url(2380),
+		"initial-advertise-peer-urls":    t.url(peerPort),
+		"initial-cluster":                in.cluster,
 		"key-file":                       path.Join(certs, "server.key"),
-		"listen-client-urls":             join("https", t.loopback(), 2379) + "," + t.url(2379),
+		"listen-client-urls":             join("https", t.loopback(), clientPort) + "," + t.url(clientPort),
 		"listen-metrics-urls":            join("http", t.loopback(), metricsPort),
-		"listen-peer-urls":               t.url(2380),
+		"listen-peer-urls":               t.url(peerPort),
 		"name":                           t.NodeName,
 		"peer-cert-file":                 path.Join(certs, "peer.crt"),
 		"peer-client-cert-auth":          "true",
@@ -121,6 +150,10 @@ func (t *Task) flags(certs string) map[string]string {
 		"trusted-ca-file":                path.Join(certs, "ca.crt"),
 		"watch-progress-notify-interval": "5s",
 	}
+	if in.state != "" {
+		flags["initial-cluster-state"] = in.state
+	}
+	return flags
 }
 
 // metrics is where etcd serves its health: the first of the metrics URLs

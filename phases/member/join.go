@@ -1,0 +1,225 @@
+package member
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/etcd"
+	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/kube"
+	"github.com/hactl/hactl/templates/staticpod"
+)
+
+// Dial connects to an etcd cluster through any of the endpoints, with this
+// node's own client certificate. The caller calls the function that is
+// returned to close the connection.
+type Dial func(ctx context.Context, endpoints []string) (etcd.Cluster, func() error, error)
+
+// JoinTask is what the phases of join work from. It remembers what this run
+// made, so a use case hands the same one to every call.
+type JoinTask struct {
+	Task
+	API  kube.API // of the cluster that is joined, as administrator
+	Etcd Dial
+	Now  func() time.Time // nil means time.Now
+	// Imagined says that no etcd is really started: a dry run.
+	Imagined bool
+
+	made made
+}
+
+// made is what this run may have to take back.
+type made struct {
+	endpoints []string // of the other members; empty until a change began
+	dir       bool     // the data directory itself
+}
+
+// JoinPhase is phase etcd-join of join: it adds this node's member to etcd
+// as a learner, starts it, and gives it its vote when it is in sync.
+//
+// A run that ended at any moment is continued by the next one. Undo takes
+// the member back as long as it has no vote.
+func JoinPhase() phases.Phase[JoinTask] {
+	return phases.Phase[JoinTask]{
+		Name:  "etcd-join",
+		Title: "member of etcd: added, in sync, voting",
+		Reads: []string{"Pods of etcd in kube-system", "member list and health of etcd"},
+		Writes: []string{
+			"Lease " + leaseNamespace + "/" + leaseName, "member of etcd",
+			staticpod.Path(config.ManifestsDir, Name), config.DefaultEtcdDir,
+		},
+		Skip:    (*JoinTask).external,
+		Observe: observeJoin,
+		Apply:   applyJoin,
+		Undo:    undoJoin,
+	}
+}
+
+// joiner is a join with its connection to etcd.
+type joiner struct {
+	*JoinTask
+	endpoints []string
+	pods      pods
+	cluster   etcd.Cluster
+}
+
+// connect finds the cluster's etcd and dials it. The caller closes.
+func (t *JoinTask) connect(ctx context.Context) (*joiner, func() error, error) {
+	j := &joiner{JoinTask: t}
+	var err error
+	if j.pods, err = t.etcdPods(ctx); err != nil {
+		return nil, nil, err
+	}
+	if j.endpoints, err = t.others(ctx, j.pods); err != nil {
+		return nil, nil, err
+	}
+	cluster, hangUp, err := t.Etcd(ctx, j.endpoints)
+	if err != nil {
+		return nil, nil, err
+	}
+	j.cluster = cluster
+	return j, hangUp, nil
+}
+
+// observeJoin asks etcd only if the manifest is there: without it there is
+// work to do whatever etcd says.
+func observeJoin(ctx context.Context, t *JoinTask) (_ phases.State, err error) {
+	same, err := t.manifestIsRight(ctx)
+	if err != nil || !same {
+		return phases.Missing, err
+	}
+	j, hangUp, err := t.connect(ctx)
+	if err != nil {
+		return phases.Missing, err
+	}
+	defer func() { err = errors.Join(err, hangUp()) }()
+	found, err := j.look(ctx)
+	if err != nil || found.own == nil {
+		return phases.Missing, err
+	}
+	if !found.own.Started() || found.own.Learner {
+		return phases.Missing, nil
+	}
+	if found.data != nil && found.data.member != found.own.ID || found.data == nil && !j.answers(found) {
+		return phases.Missing, nil // it votes, but its data is not here
+	}
+	if found.data != nil && t.holds(ctx) {
+		return phases.Missing, nil // the others wait for a run that was killed
+	}
+	return phases.Done, nil
+}
+
+// manifestIsRight compares the manifest on disk with the wanted one. What
+// etcd was told of its cluster for its first start is history and does not
+// count.
+func (t *JoinTask) manifestIsRight(ctx context.Context) (bool, error) {
+	in, err := t.onDisk(ctx)
+	if err != nil || in == nil {
+		return false, err
+	}
+	return t.pod(*in).OnDisk(ctx, t.Files, t.Dir)
+}
+
+// onDisk reads what the manifest tells etcd of its cluster, nil if there is
+// no manifest. It refuses a manifest of another member.
+func (t *JoinTask) onDisk(ctx context.Context) (*initial, error) {
+	pod, err := staticpod.Read(ctx, t.Files, t.Dir, Name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	name, _ := staticpod.Flag(pod, "name")
+	peer, _ := staticpod.Flag(pod, "initial-advertise-peer-urls")
+	want := t.pod(initial{}).Object()
+	wantName, _ := staticpod.Flag(want, "name")
+	wantPeer, _ := staticpod.Flag(want, "initial-advertise-peer-urls")
+	if name != wantName || peer != wantPeer {
+		return nil, t.otherManifest(name, peer)
+	}
+	in := &initial{}
+	in.cluster, _ = staticpod.Flag(pod, "initial-cluster")
+	in.state, _ = staticpod.Flag(pod, "initial-cluster-state")
+	return in, nil
+}
+
+// applyJoin goes on from wherever an earlier run ended.
+func applyJoin(ctx context.Context, t *JoinTask) (err error) {
+	j, hangUp, err := t.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, hangUp()) }()
+	found, err := j.look(ctx)
+	if err != nil {
+		return err
+	}
+	course, err := j.decide(ctx, found)
+	if err != nil {
+		return err
+	}
+	t.made.endpoints = j.endpoints
+	if course != resume {
+		return j.inTurn(ctx)
+	}
+	defer t.release(ctx) // that of a run which was killed
+	if err := j.restart(ctx, found); err != nil {
+		return err
+	}
+	return j.promote(ctx, found.own.ID)
+}
+
+// inTurn adds and starts the member while this node holds the turn. Where
+// etcd takes one learner at a time, the turn lasts until the member votes.
+func (j *joiner) inTurn(ctx context.Context) error {
+	turn, err := j.takeTurn(ctx)
+	if err != nil {
+		return err
+	}
+	defer turn.end(ctx)
+	id, err := j.start(ctx)
+	if err != nil {
+		return err
+	}
+	if j.learnersAtOnce() > 1 {
+		turn.end(ctx)
+		if err := j.letOthersAdd(ctx); err != nil {
+			return err
+		}
+	}
+	return j.promote(ctx, id)
+}
+
+// start adds the member, if it is not there yet, and returns when it runs.
+// What was seen while waiting for the turn may no longer be so.
+func (j *joiner) start(ctx context.Context) (uint64, error) {
+	found, err := j.glance(ctx)
+	if err != nil {
+		return 0, err
+	}
+	course, err := j.decide(ctx, found)
+	if err != nil {
+		return 0, err
+	}
+	if course == replace {
+		if err := j.dropOld(ctx, found); err != nil {
+			return 0, err
+		}
+	}
+	own, err := j.add(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return own.ID, j.launch(ctx, own.ID)
+}
+
+func (t *JoinTask) now() time.Time {
+	if t.Now == nil {
+		return time.Now()
+	}
+	return t.Now()
+}
