@@ -22,7 +22,8 @@ const defaultDir = "/etc/kubernetes/pki"
 // The commands that make what a phase run alone can miss.
 const (
 	initPhase    = "hactl init phase certs "
-	downloadText = "download the shared certificates: hactl join phase control-plane-prepare download-certs, or copy them from another control-plane node"
+	downloadText = "download the shared certificates, with --certificate-key (alone: hactl join phase control-plane-prepare download-certs); " +
+		"this prints the key, on a control-plane node: hactl init phase upload-certs --upload-certs; or copy them from another control-plane node"
 )
 
 // Task is what the phases of the family need to know.
