@@ -23,8 +23,12 @@ type Access struct {
 }
 
 // enter opens the API of a running cluster and sees that it answers.
-func (m *machine) enter(ctx context.Context, a Access) error {
-	m.api = m.dialAPI(m.host, "", a.Kubeconfigs)
+func (m *machine) enter(ctx context.Context, a Access) error { return m.enterAt(ctx, "", a) }
+
+// enterAt is enter by the API server at a URL; "" means that of the
+// kubeconfig.
+func (m *machine) enterAt(ctx context.Context, server string, a Access) error {
+	m.api = m.dialAPI(m.host, server, a.Kubeconfigs)
 	_, err := m.api.Raw(ctx, "/readyz")
 	var status apierrors.APIStatus
 	if errors.As(err, &status) && !apierrors.IsUnauthorized(err) {

@@ -2,11 +2,10 @@ package app
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/etcd"
 )
 
 // DryRunReport lists what a run would have changed: on the machine in order,
@@ -17,11 +16,18 @@ type DryRunReport struct {
 }
 
 // MachineChange is one file, directory, command or service action. What is
-// in a file is not shown: many hold keys.
+// in files is shown without secrets: see shown.
 type MachineChange struct {
-	Action string `json:"action"` // "write", "mkdir", "remove", "run", or a service's
+	// Action is "write", "mkdir", "remove" (of a tree with all below it),
+	// "move", "unmount", "run", or what is done to a service.
+	Action string `json:"action"`
 	Target string `json:"target"`
+	From   string `json:"from,omitempty"` // of a move
 	Mode   string `json:"mode,omitempty"`
+	// Content is all of a new file; Diff is what changes in a file that is
+	// there, in unified format.
+	Content string `json:"content,omitempty"`
+	Diff    string `json:"diff,omitempty"`
 }
 
 // ObjectChange is one write to the API.
@@ -30,22 +36,39 @@ type ObjectChange struct {
 	Kind      string `json:"kind"`
 	Namespace string `json:"namespace,omitempty"`
 	Name      string `json:"name"`
+	// Content is a new object in YAML; Diff is what changes in one that is
+	// there. Both are without secrets.
+	Content string `json:"content,omitempty"`
+	Diff    string `json:"diff,omitempty"`
 }
 
-// report is nil for a real run.
+// memberChanges are those of etcd's members.
+func memberChanges(o *etcd.Overlay) []ObjectChange {
+	if o == nil {
+		return nil
+	}
+	var list []ObjectChange
+	for _, c := range o.Changes() {
+		list = append(list, ObjectChange{Verb: c.Verb, Kind: "etcd member", Name: c.Member})
+	}
+	return list
+}
+
+// report is nil for a real run. The machine's secrets are in no part of it.
 func (m *machine) report() *DryRunReport {
 	if m.files == nil {
 		return nil
 	}
+	show := shower{secrets: m.secrets}
 	r := &DryRunReport{Machine: []MachineChange{}, Objects: []ObjectChange{}}
 	for _, c := range m.files.Changes() {
-		r.Machine = append(r.Machine, machineChange(c))
+		r.Machine = append(r.Machine, show.machine(c))
+	}
+	if m.objects == nil { // the run has no cluster
+		return r
 	}
 	for _, c := range m.objects.Changes() {
-		r.Objects = append(r.Objects, ObjectChange{
-			Verb: string(c.Verb), Kind: c.Object.GetObjectKind().GroupVersionKind().Kind,
-			Namespace: c.Object.GetNamespace(), Name: c.Object.GetName(),
-		})
+		r.Objects = append(r.Objects, show.object(c))
 	}
 	sortObjects(r.Objects)
 	return r
@@ -65,7 +88,7 @@ func (r *DryRunReport) text(p *printer) {
 	}
 	p.line("A real run would do this on the machine:")
 	for _, c := range r.Machine {
-		p.line("  %-8s %-4s %s", c.Action, c.Mode, c.Target)
+		p.line("  %-8s %-4s %s", c.Action, c.Mode, strings.TrimPrefix(c.From+" to "+c.Target, " to "))
 	}
 	if len(r.Machine) == 0 {
 		p.line("  nothing")
@@ -73,35 +96,45 @@ func (r *DryRunReport) text(p *printer) {
 	p.line("")
 	p.line("and this in the cluster:")
 	for _, o := range r.Objects {
-		name := o.Name
-		if o.Namespace != "" {
-			name = o.Namespace + "/" + o.Name
-		}
-		p.line("  %-8s %s %s", o.Verb, o.Kind, name)
+		p.line("  %-8s %s", o.Verb, o.title())
 	}
 	if len(r.Objects) == 0 {
 		p.line("  nothing")
 	}
+	r.detail(p)
 }
 
-func mode(c host.Change) string {
-	if c.Mode == 0 {
-		return ""
+// detail is what is in files and objects, where anything is.
+func (r *DryRunReport) detail(p *printer) {
+	if !slices.ContainsFunc(r.Machine, func(c MachineChange) bool { return c.Content+c.Diff != "" }) &&
+		!slices.ContainsFunc(r.Objects, func(o ObjectChange) bool { return o.Content+o.Diff != "" }) {
+		return
 	}
-	return fmt.Sprintf("%04o", c.Mode.Perm())
+	p.line("")
+	p.line("In detail, without secrets:")
+	for _, c := range r.Machine {
+		p.block(c.Target, c.Content, c.Diff)
+	}
+	for _, o := range r.Objects {
+		p.block(o.title(), o.Content, o.Diff)
+	}
 }
 
-func machineChange(c host.Change) MachineChange {
-	switch c.Kind {
-	case host.FileWritten:
-		return MachineChange{Action: "write", Target: c.Path, Mode: mode(c)}
-	case host.DirMade:
-		return MachineChange{Action: "mkdir", Target: c.Path, Mode: mode(c)}
-	case host.PathRemoved:
-		return MachineChange{Action: "remove", Target: c.Path}
-	case host.ServiceChanged:
-		return MachineChange{Action: string(c.Action), Target: c.Unit}
-	default:
-		return MachineChange{Action: "run", Target: strings.Join(c.Argv, " ")}
+func (o *ObjectChange) title() string {
+	if o.Namespace == "" {
+		return o.Kind + " " + o.Name
+	}
+	return o.Kind + " " + o.Namespace + "/" + o.Name
+}
+
+// block writes what is in a file or an object, or what changes in it.
+func (p *printer) block(title, content, diff string) {
+	if content == "" && diff == "" {
+		return
+	}
+	p.line("")
+	p.line("  %s", title)
+	for line := range strings.Lines(content + diff) {
+		p.line("%s", strings.TrimRight("    "+strings.TrimSuffix(line, "\n"), " "))
 	}
 }

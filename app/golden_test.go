@@ -111,9 +111,20 @@ func dryRun(t *testing.T, w *world, in InitInput) (*InitResult, *log) {
 // nameOwner gives the token that uploaded certificates belong to, whose name
 // is random, a name for golden files.
 func nameOwner(r *DryRunReport) {
-	for i, o := range r.Objects {
+	owner := ""
+	for _, o := range r.Objects {
 		if strings.HasPrefix(o.Name, "bootstrap-token-") && !strings.HasSuffix(o.Name, "abcdef") {
-			r.Objects[i].Name = "bootstrap-token-(random)"
+			owner = o.Name
+		}
+	}
+	if owner == "" {
+		return
+	}
+	uid := regexp.MustCompile(`uid: hactl-[0-9]+`)
+	for i := range r.Objects {
+		o := &r.Objects[i]
+		for _, text := range []*string{&o.Name, &o.Content, &o.Diff} {
+			*text = uid.ReplaceAllString(strings.ReplaceAll(*text, owner, "bootstrap-token-(random)"), "uid: (of the token)")
 		}
 	}
 	sortObjects(r.Objects)
@@ -167,11 +178,11 @@ func TestDryRun(t *testing.T) {
 func TestResult(t *testing.T) {
 	expires := time.Date(2026, 11, 21, 6, 0, 0, 0, time.Local)
 	join := &JoinResult{
-		Token: "TOKEN", CAHash: "sha256:0123", Worker: "kubeadm join lb:6443 --token TOKEN",
-		ControlPlane: "kubeadm join lb:6443 --token TOKEN --control-plane --certificate-key KEY",
+		Token: "TOKEN", CAHash: "sha256:0123", Worker: "hactl join lb:6443 --token TOKEN",
+		ControlPlane: "hactl join lb:6443 --token TOKEN --control-plane --certificate-key KEY",
 	}
-	plain := &JoinResult{CAHash: "sha256:0123", Worker: "kubeadm join lb:6443 --token <token>", ControlPlane: "kubeadm join lb:6443 --control-plane"}
-	alone := &JoinResult{CAHash: "sha256:0123", Worker: "kubeadm join 10.0.0.11:6443"}
+	plain := &JoinResult{CAHash: "sha256:0123", Worker: "hactl join lb:6443 --token <token>", ControlPlane: "hactl join lb:6443 --control-plane"}
+	alone := &JoinResult{CAHash: "sha256:0123", Worker: "hactl join 10.0.0.11:6443"}
 	base := InitResult{Node: "cp-1", KubernetesVersion: "v1.37.1", Endpoint: "lb:6443", Kubeconfig: "/etc/kubernetes/admin.conf"}
 	cases := []struct {
 		name, reason string

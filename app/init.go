@@ -4,6 +4,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -19,6 +20,7 @@ import (
 	"github.com/hactl/hactl/phases/addons"
 	"github.com/hactl/hactl/phases/controlplane"
 	"github.com/hactl/hactl/phases/joincommand"
+	"github.com/hactl/hactl/phases/journal"
 	"github.com/hactl/hactl/phases/kubeconfig"
 	"github.com/hactl/hactl/phases/kubelet"
 	"github.com/hactl/hactl/phases/member"
@@ -28,6 +30,7 @@ import (
 	"github.com/hactl/hactl/phases/publish"
 	"github.com/hactl/hactl/phases/ready"
 	"github.com/hactl/hactl/phases/token"
+	"github.com/hactl/hactl/templates/patch"
 )
 
 // InitInput is what Init needs from its caller.
@@ -38,12 +41,18 @@ type InitInput struct {
 	Warnings []string
 	// Kubeconfig is an administrator's kubeconfig file, "" for the one that
 	// init makes.
-	Kubeconfig  string
-	UploadCerts bool
+	Kubeconfig string
+	// KubeconfigDir is where phase kubeconfig writes, "" for /etc/kubernetes.
+	KubeconfigDir string
+	UploadCerts   bool
 	// HideToken and HideKey keep the secrets out of the result.
 	HideToken, HideKey bool
 	// Only and Skip are paths as users type them.
 	Only, Skip []string
+	// Told are the names of the flags that Config comes from: what a phase
+	// alone is not told, it takes from the cluster, once there is one. Nil
+	// means that Config is whole, as from a file.
+	Told []string
 	// Environ is the process's environment; proxy settings go from there to
 	// the components.
 	Environ []string
@@ -52,6 +61,7 @@ type InitInput struct {
 // Initial is the data of one run of init: a task for each phase family.
 type Initial struct {
 	preflight    preflight.Task
+	journal      journal.Task
 	pki          pki.Task
 	kubeconfig   kubeconfig.Task
 	member       member.Task
@@ -71,6 +81,7 @@ type Initial struct {
 func InitPhases() []phases.Phase[Initial] {
 	return []phases.Phase[Initial]{
 		phases.Lift(preflight.InitPhase(), func(s *Initial) *preflight.Task { return &s.preflight }),
+		phases.Lift(journal.Phase(), func(s *Initial) *journal.Task { return &s.journal }),
 		phases.Lift(pki.Phase(), func(s *Initial) *pki.Task { return &s.pki }),
 		phases.Lift(kubeconfig.Phase(), func(s *Initial) *kubeconfig.Task { return &s.kubeconfig }),
 		phases.Lift(member.Phase(), func(s *Initial) *member.Task { return &s.member }),
@@ -105,7 +116,7 @@ func Init(ctx context.Context, in InitInput, title func(string), notify func(pha
 // initOver is Init over the given ports.
 func initOver(ctx context.Context, p ports, in InitInput, title func(string), notify func(phases.Event)) (*InitResult, error) {
 	list := InitPhases()
-	o := phases.Options{Notify: notify, Now: p.now}
+	o := phases.Options{Notify: visible(list, notify), Now: p.now}
 	var err error
 	if o.Only, err = phases.Resolve(list, in.Only); err != nil {
 		return nil, err
@@ -113,21 +124,20 @@ func initOver(ctx context.Context, p ports, in InitInput, title func(string), no
 	if o.Skip, err = phases.Resolve(list, in.Skip); err != nil {
 		return nil, err
 	}
+	in.Only = o.Only
 	skipAddons(in.Config, o.Skip)
+	if err := refuseRootless(&in.Config.Cluster); err != nil {
+		return nil, err
+	}
 	m := newMachine(p, in.Config.DryRun)
 	defer m.close()
-	if err := m.settle(ctx, in.Config, notify); err != nil {
+	if err := m.hold(ctx, strings.TrimSuffix("hactl init phase "+strings.Join(in.Only, " "), " phase ")); err != nil {
 		return nil, err
 	}
-	if err := m.connect(ctx, in); err != nil {
-		return nil, err
-	}
-	patches, err := m.patches(ctx, in.Config.PatchesDir, notify)
+	s, err := m.prepare(ctx, in, notify)
 	if err != nil {
 		return nil, err
 	}
-	s := m.initial(ctx, in)
-	s.patch(patches)
 	defer s.pki.Keys.Close()
 	if len(in.Only) == 0 {
 		title("init of " + in.Config.Node.Name + " (" + in.Config.Local.Address.String() + "), Kubernetes " + in.Config.Cluster.Version)
@@ -138,7 +148,125 @@ func initOver(ctx context.Context, p ports, in InitInput, title func(string), no
 	if err := phases.Run(ctx, list, s, o); err != nil {
 		return nil, err
 	}
+	if len(in.Only) > 0 {
+		if err := m.repatch(ctx, in.Config.PatchesDir); err != nil {
+			return nil, err
+		}
+	}
 	return m.result(ctx, in, s)
+}
+
+// prepare makes the configuration whole and the tasks of it, and refuses to
+// begin where init would do harm. It changes nothing on the machine.
+func (m *machine) prepare(ctx context.Context, in InitInput, notify func(phases.Event)) (*Initial, error) {
+	if err := m.remember(ctx); err != nil {
+		return nil, err
+	}
+	m.complete(ctx, in)
+	err := m.settle(ctx, in.Config, func(label string) string { return m.initVersion(ctx, in, label, notify) })
+	if err != nil {
+		return nil, err
+	}
+	if err := m.severalLearners(ctx, in.Config, in.Only); err != nil {
+		return nil, err
+	}
+	for _, t := range in.Config.Tokens {
+		m.secrets = append(m.secrets, t.Value)
+	}
+	m.secrets = append(m.secrets, in.Config.CertificateKey)
+	if err := m.connect(ctx, in); err != nil {
+		return nil, err
+	}
+	var patches *patch.Set
+	if needs(in.Only, patchedPhases) {
+		if patches, err = m.patches(ctx, in.Config.PatchesDir, notify); err != nil {
+			return nil, err
+		}
+	}
+	s := m.initial(ctx, in)
+	s.patch(patches)
+	if len(in.Only) > 0 {
+		return s, nil
+	}
+	if err := m.guard(ctx, in.Config, s); err != nil {
+		s.pki.Keys.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// guard refuses a whole run on a node that another configuration, or another
+// cluster, has. It tells the tasks what it finds.
+func (m *machine) guard(ctx context.Context, c *config.Init, s *Initial) error {
+	record, err := m.recordOf(c)
+	if err != nil {
+		return err
+	}
+	if err := m.sameConfiguration(ctx, &record); err != nil {
+		return err
+	}
+	resumed, err := m.mayBegin(ctx, c, s)
+	if err != nil {
+		return err
+	}
+	s.journal.Record = record
+	s.preflight.AlreadyInitialised = func(context.Context) (bool, error) { return resumed, nil }
+	return nil
+}
+
+// patchedPhases write what users can patch, and versionedPhases need to know
+// the Kubernetes version.
+var (
+	patchedPhases   = []string{"etcd", "control-plane", "kubelet-start", "addon"}
+	versionedPhases = append([]string{"preflight", "upload-config"}, patchedPhases...)
+)
+
+// needs says whether one of the phases runs. Only is as Options has it.
+func needs(only, list []string) bool {
+	return len(only) == 0 || slices.ContainsFunc(only, func(path string) bool {
+		top, _, _ := strings.Cut(path, "/")
+		return slices.Contains(list, top)
+	})
+}
+
+// initVersion is the version behind a label: what an earlier run took it for,
+// or what the release server says, which only those phases ask for that
+// need it.
+func (m *machine) initVersion(ctx context.Context, in InitInput, label string, notify func(phases.Event)) string {
+	if recorded := m.recordedVersion(label); recorded != "" {
+		return recorded
+	}
+	if !needs(in.Only, versionedPhases) {
+		return config.Version
+	}
+	return m.version(ctx, label, notify)
+}
+
+// visible keeps the events of hidden phases from the person who watches,
+// unless there is something to do about them.
+func visible[S any](list []phases.Phase[S], notify func(phases.Event)) func(phases.Event) {
+	hidden := map[string]bool{}
+	phases.Walk(list, func(path string, p *phases.Phase[S]) { hidden[path] = p.Hidden })
+	return func(e phases.Event) {
+		if !hidden[e.Phase] || e.Kind == phases.Failed || e.Kind == phases.Warning {
+			notify(e)
+		}
+	}
+}
+
+// refuseRootless refuses what would be left out without a word else.
+func refuseRootless(c *config.Cluster) error {
+	if !c.FeatureGates["RootlessControlPlane"] {
+		return nil
+	}
+	return &phases.Fault{
+		What: "feature gate RootlessControlPlane: hactl runs the components of the control plane as root",
+		Why:  errors.New("kubeadm has deprecated the gate: the kubelet's UserNamespacesSupport takes its place"),
+		Fixes: []string{
+			"leave the gate out; for user namespaces, patch the pods: --patches, with spec.hostUsers",
+		},
+		Exit: phases.CodeUsage,
+	}
 }
 
 // warnings are those that came up while the configuration was read, and what
@@ -185,12 +313,14 @@ func (m *machine) initial(ctx context.Context, in InitInput) *Initial {
 		s.publish.Key = "" // it would open nothing, and must not stand in the join command
 	}
 	m.tasksOfCerts(ctx, s, c)
+	s.kubeconfig.Dir = cmp.Or(in.KubeconfigDir, s.kubeconfig.Dir)
 	m.tasksOfNodes(s, c)
 	if len(in.Only) > 0 {
 		// A phase alone may not have been told the endpoint; the cluster was.
 		s.join.Published = m.publishedEndpoint
 	}
 	s.preflight = m.preflight(c, s)
+	s.journal.Files = m.host
 	return s
 }
 

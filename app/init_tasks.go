@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
@@ -42,7 +43,12 @@ func (m *machine) preflight(c *config.Init, s *Initial) preflight.Task {
 				return nil, errors.Join(kubeconfig.Problems(ctx, &s.kubeconfig)...)
 			}},
 		},
-		AlreadyInitialised: func(ctx context.Context) (bool, error) { return m.resumed(ctx, s) },
+		// A phase alone judges the machine as one that nothing was begun on,
+		// unless all that is there is what it would make.
+		AlreadyInitialised: func(ctx context.Context) (bool, error) {
+			v := m.inventory(ctx, c, s)
+			return len(v.other) == 0 && len(v.same) > 0, nil
+		},
 	}
 	if l := c.Cluster.Etcd.Local; l != nil {
 		t.EtcdDataDir = l.DataDir
@@ -57,39 +63,44 @@ func (m *machine) preflight(c *config.Init, s *Initial) preflight.Task {
 // allows says that a kubelet setting that refuses something is off.
 func allows(refuses *bool) bool { return refuses != nil && !*refuses }
 
-// resumed says whether an earlier run with this configuration has begun to
-// make the control plane: of the manifests, those that exist are the ones
-// that this run would write.
-func (m *machine) resumed(ctx context.Context, s *Initial) (bool, error) {
-	found := false
-	for _, name := range []string{member.Name, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler} {
-		if _, err := m.host.Stat(ctx, staticpod.Path(config.ManifestsDir, name)); err != nil {
-			continue
-		}
-		same, err := s.manifest(ctx, name)
-		if err != nil || !same {
-			return false, err
-		}
-		found = true
-	}
-	return found, nil
-}
-
 // manifest says whether the manifest on disk is the one that this run would
-// write.
+// write. The limit of its startup does not count: a longer one is what a run
+// that timed out is given.
 func (s *Initial) manifest(ctx context.Context, name string) (bool, error) {
+	limit, err := s.startupLimit(ctx, name)
+	if err != nil {
+		return false, err
+	}
 	if name == member.Name {
-		p := member.Phase().Phases[0]
-		state, err := p.Observe(ctx, &s.member)
+		t := s.member
+		t.Timeouts.ControlPlane = limit
+		state, err := member.Phase().Phases[0].Observe(ctx, &t)
 		return state == phases.Done, err
 	}
+	t := s.controlPlane
+	t.Timeouts.ControlPlane = limit
 	for _, p := range controlplane.Phase().Phases {
 		if slices.Contains(p.Writes, staticpod.Path(config.ManifestsDir, name)) {
-			state, err := p.Observe(ctx, &s.controlPlane)
+			state, err := p.Observe(ctx, &t)
 			return state == phases.Done, err
 		}
 	}
 	return false, nil
+}
+
+// startupLimit is the one that the manifest on disk gives.
+func (s *Initial) startupLimit(ctx context.Context, name string) (time.Duration, error) {
+	limit := s.controlPlane.Timeouts.ControlPlane
+	pod, err := staticpod.Read(ctx, s.controlPlane.Files, config.ManifestsDir, name)
+	if err != nil {
+		return 0, err
+	}
+	for _, c := range pod.Spec.Containers {
+		if p := c.StartupProbe; p != nil && c.Name == name {
+			limit = time.Duration(p.FailureThreshold) * time.Duration(p.PeriodSeconds) * time.Second
+		}
+	}
+	return limit, nil
 }
 
 // usableToken is the token that this run made, or one that lives in the

@@ -17,11 +17,11 @@ import (
 // sorted compares lists as sets.
 var sorted = cmpopts.SortSlices(func(a, b string) bool { return a < b })
 
-// leaves are the phases of init that have work of their own.
+// leaves are the phases of init that have work of their own and are shown.
 func leaves() []string {
 	var list []string
 	phases.Walk(InitPhases(), func(path string, p *phases.Phase[Initial]) {
-		if len(p.Phases) == 0 {
+		if len(p.Phases) == 0 && !p.Hidden {
 			list = append(list, path)
 		}
 	})

@@ -4,16 +4,15 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hactl/hactl/config"
-	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/controlplane"
 	"github.com/hactl/hactl/phases/cri"
 	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/phases/journal"
 	"github.com/hactl/hactl/phases/kube"
 	"github.com/hactl/hactl/templates/staticpod"
 )
@@ -24,6 +23,13 @@ type machine struct {
 
 	api     kube.API
 	runtime cri.Runtime
+	// record is what an earlier run noted of this node, nil if it noted
+	// nothing; remember reads it.
+	record *journal.Record
+	// patchFiles are the files that patches found, name to content.
+	patchFiles map[string]string
+	// secrets are what the user gave: a dry run shows them nowhere.
+	secrets []config.Secret
 
 	// What a dry run would have changed; nil in a real run.
 	files   *host.Overlay
@@ -53,9 +59,7 @@ func (m *machine) connect(ctx context.Context, in InitInput) error {
 	}
 	files := kubeconfigs(in.Kubeconfig)
 	m.api = m.dialAPI(m.host, server, files)
-	runtime, closeRuntime := m.dialRuntime(c.Node.CRISocket)
-	m.runtime = runtime
-	m.closers = append(m.closers, closeRuntime)
+	m.openRuntime(c.Node.CRISocket)
 	if m.files == nil {
 		return nil
 	}
@@ -73,6 +77,13 @@ func (m *machine) connect(ctx context.Context, in InitInput) error {
 	}
 	m.api = m.objects
 	return nil
+}
+
+// openRuntime opens the container runtime behind the socket until close.
+func (m *machine) openRuntime(socket string) {
+	runtime, closeRuntime := m.dialRuntime(socket)
+	m.runtime = runtime
+	m.closers = append(m.closers, closeRuntime)
 }
 
 // any says whether one of the files is there before the run.
@@ -100,12 +111,16 @@ func (m *machine) close() {
 }
 
 // settle makes the configuration whole: defaults, what depends on this
-// machine, validation. It changes nothing but c.
-func (m *machine) settle(ctx context.Context, c *config.Init, notify func(phases.Event)) error {
+// machine, validation. It changes nothing but c. VersionOf finds the version
+// behind a label.
+func (m *machine) settle(ctx context.Context, c *config.Init, versionOf func(label string) string) error {
 	c.Default()
-	facts, err := m.facts(ctx, c, notify)
+	facts, err := m.facts(ctx, config.Facts{Address: c.Local.Address, CRISocket: c.Node.CRISocket})
 	if err != nil {
 		return err
+	}
+	if c.Cluster.VersionIsLabel() {
+		facts.Version = versionOf(c.Cluster.Version)
 	}
 	c.Resolve(facts)
 	if problems := c.Validate(); len(problems) > 0 {
@@ -114,28 +129,23 @@ func (m *machine) settle(ctx context.Context, c *config.Init, notify func(phases
 	return nil
 }
 
-// facts asks the machine for what the configuration leaves open.
-func (m *machine) facts(ctx context.Context, c *config.Init, notify func(phases.Event)) (config.Facts, error) {
-	var f config.Facts
+// facts asks the machine for its name, and for its address and its runtime's
+// socket where they are not known.
+func (m *machine) facts(ctx context.Context, known config.Facts) (config.Facts, error) {
 	name, err := m.hostname()
 	if err != nil {
-		return f, fmt.Errorf("ask for the host name: %w", err)
+		return known, fmt.Errorf("ask for the host name: %w", err)
 	}
-	f.Hostname = name
-	if !c.Local.Address.IsValid() {
-		if f.Address, err = m.address(); err != nil {
-			return f, err
+	known.Hostname = name
+	if !known.Address.IsValid() {
+		if known.Address, err = m.address(); err != nil {
+			return known, err
 		}
 	}
-	if c.Node.CRISocket == "" {
-		if f.CRISocket, err = cri.Detect(ctx, m.host); err != nil {
-			return f, err
-		}
+	if known.CRISocket == "" {
+		known.CRISocket, err = cri.Detect(ctx, m.host)
 	}
-	if !strings.HasPrefix(c.Cluster.Version, "v") {
-		f.Version = m.version(ctx, c.Cluster.Version, notify)
-	}
-	return f, nil
+	return known, err
 }
 
 // kubeconfigs are the files that an administrator's client is made from, the

@@ -13,10 +13,14 @@ import (
 	"time"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/client-go/rest"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/cri"
+	"github.com/hactl/hactl/phases/discovery"
+	"github.com/hactl/hactl/phases/health"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/kube"
 	"github.com/hactl/hactl/phases/preflight"
@@ -29,16 +33,32 @@ type ports struct {
 	// dialAPI returns the API that the first existing kubeconfig leads to;
 	// server, if not empty, takes the place of the one in the file.
 	dialAPI func(files host.Files, server string, kubeconfigs []string) kube.API
+	// discovery finds the cluster that a node is to join, and dial returns
+	// the API that it leads to.
+	discovery func(context.Context, *discovery.Task) (*discovery.Found, error)
+	dial      func(load func(context.Context) (*rest.Config, error)) kube.API
 	// dialRuntime returns the container runtime behind the socket, and what
 	// closes it.
 	dialRuntime func(socket string) (cri.Runtime, func())
+	// dialEtcd returns the etcd cluster behind the client URLs, with the
+	// certificates in certDir, and what closes it.
+	dialEtcd func(ctx context.Context, files host.Files, certDir string, endpoints []string) (etcd.Cluster, func() error, error)
+	// dialExternalEtcd is dialEtcd for an etcd that others run, with the
+	// files of the configuration.
+	dialExternalEtcd func(ctx context.Context, files host.Files, x *config.ExternalEtcd) (etcd.Cluster, func() error, error)
 	// healthy asks a health URL of this node.
 	healthy func(ctx context.Context, url string) error
+	// askServer asks any API server, whose certificate must be of the CA.
+	askServer func(ctx context.Context, url string, ca []byte) (health.Answer, error)
 
-	hostname func() (string, error)
-	address  func() (netip.Addr, error) // of the interface with the default route
-	release  func(ctx context.Context, label string) (version string, err error)
-	now      func() time.Time
+	hostname  func() (string, error)
+	address   func() (netip.Addr, error)     // of the interface with the default route
+	addresses func() ([]netip.Prefix, error) // all that the machine has
+	release   func(ctx context.Context, label string) (version string, err error)
+	now       func() time.Time
+	// lock keeps all other processes of hactl from changing the machine, and
+	// says to them who holds it. It never waits.
+	lock func(ctx context.Context, holder string) (release func() error, err error)
 	// checks says how preflight asks the machine, where that is not the real
 	// one.
 	checks func(*preflight.Task)
@@ -53,16 +73,24 @@ func realPorts() (ports, func()) {
 		dialAPI: func(files host.Files, server string, kubeconfigs []string) kube.API {
 			return kube.NewClient(kube.FromKubeconfig(files, server, kubeconfigs...))
 		},
+		discovery: discovery.Find,
+		dial:      func(load func(context.Context) (*rest.Config, error)) kube.API { return kube.NewClient(load) },
 		dialRuntime: func(socket string) (cri.Runtime, func()) {
 			client := cri.Dial(socket)
 			return client, client.Close
 		},
-		healthy:  healthy,
-		hostname: os.Hostname,
-		address:  defaultAddress,
-		release:  fetchRelease,
-		now:      time.Now,
-		checks:   func(*preflight.Task) {},
+		dialEtcd: dialEtcd, dialExternalEtcd: dialExternalEtcd,
+		askServer: health.Ask,
+		healthy:   healthy,
+		hostname:  os.Hostname,
+		address:   defaultAddress,
+		addresses: preflight.Addresses,
+		release:   fetchRelease,
+		now:       time.Now,
+		lock: func(ctx context.Context, holder string) (func() error, error) {
+			return local.Lock(ctx, host.LockPath, holder)
+		},
+		checks: func(*preflight.Task) {},
 	}, local.Close
 }
 

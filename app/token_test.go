@@ -63,11 +63,11 @@ func TestCreateToken(t *testing.T) {
 		warns   bool
 	}{
 		"Token":        {"the token alone", NoJoin, "", "", false},
-		"Worker":       {"from cluster-info", WorkerJoin, "", "kubeadm join lb.example.com:6443 --token TOKEN --discovery-token-ca-cert-hash HASH", false},
-		"ControlPlane": {"with the key of init", ControlPlaneJoin, knownKey, "kubeadm join lb.example.com:6443 --token TOKEN --discovery-token-ca-cert-hash HASH --control-plane --certificate-key " + knownKey, false},
-		"OtherKey":     {"the key opens nothing", ControlPlaneJoin, "00" + config.Secret(knownKey[2:]), "kubeadm join lb.example.com:6443 --token TOKEN --discovery-token-ca-cert-hash HASH --control-plane --certificate-key 00" + knownKey[2:], true},
-		"Uploaded":     {"with a new key", UploadedJoin, "", "kubeadm join lb.example.com:6443 --token TOKEN --discovery-token-ca-cert-hash HASH --control-plane --certificate-key KEY", false},
-		"UploadedKey":  {"with the user's key", UploadedJoin, knownKey, "kubeadm join lb.example.com:6443 --token TOKEN --discovery-token-ca-cert-hash HASH --control-plane --certificate-key " + knownKey, false},
+		"Worker":       {"from cluster-info", WorkerJoin, "", "hactl join lb.example.com:6443 --token TOKEN --discovery-token-ca-cert-hash HASH", false},
+		"ControlPlane": {"with the key of init", ControlPlaneJoin, knownKey, "hactl join lb.example.com:6443 --token TOKEN --discovery-token-ca-cert-hash HASH --control-plane --certificate-key " + knownKey, false},
+		"OtherKey":     {"the key opens nothing", ControlPlaneJoin, "00" + config.Secret(knownKey[2:]), "hactl join lb.example.com:6443 --token TOKEN --discovery-token-ca-cert-hash HASH --control-plane --certificate-key 00" + knownKey[2:], true},
+		"Uploaded":     {"with a new key", UploadedJoin, "", "hactl join lb.example.com:6443 --token TOKEN --discovery-token-ca-cert-hash HASH --control-plane --certificate-key KEY", false},
+		"UploadedKey":  {"with the user's key", UploadedJoin, knownKey, "hactl join lb.example.com:6443 --token TOKEN --discovery-token-ca-cert-hash HASH --control-plane --certificate-key " + knownKey, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -42,6 +42,9 @@ type world struct {
 	runtime *cri.Memory
 	start   time.Time // of the bubble
 	up      atomic.Bool
+	holder  atomic.Pointer[string] // of the lock
+	// nodeName is that of the node that the kubelet registers.
+	nodeName string
 
 	// Each change counts; the one that brings fuse to 0 fails.
 	changes atomic.Int64
@@ -52,7 +55,7 @@ var errFuse = errors.New("the fuse is blown")
 
 // newWorld must be called in a bubble of testing/synctest.
 func newWorld(t *testing.T) *world {
-	w := &world{t: t, host: host.NewMemory(), api: kube.NewMemory(), runtime: cri.NewMemory(), start: time.Now()}
+	w := &world{t: t, host: host.NewMemory(), api: kube.NewMemory(), runtime: cri.NewMemory(), start: time.Now(), nodeName: "cp-1"}
 	w.file("/proc/self/status", "Uid:\t0\t0\t0\t0\nCpus_allowed_list:\t0-3\n", 0o444)
 	w.file("/proc/meminfo", "MemTotal: 8000000 kB\n", 0o444)
 	w.file("/proc/swaps", "Filename Type Size Used Priority\n", 0o444)
@@ -95,7 +98,7 @@ func (w *world) boot() error {
 	w.file("/var/lib/kubelet/pki/kubelet-client-current.pem", "certificate and key", 0o600)
 	time.AfterFunc(3*time.Second, func() { w.up.Store(true) })
 	time.AfterFunc(4*time.Second, func() {
-		_ = w.api.Set(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "cp-1"}})
+		_ = w.api.Set(&corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: w.nodeName}})
 	})
 	return nil
 }
@@ -138,6 +141,7 @@ func (w *world) ports() ports {
 		address:     func() (netip.Addr, error) { return netip.MustParseAddr("10.0.0.11"), nil },
 		release:     func(context.Context, string) (string, error) { return "", errors.New("no network") },
 		now:         w.now,
+		lock:        w.lock,
 		checks: func(t *preflight.Task) {
 			t.Resolve = func(context.Context, string) ([]netip.Addr, error) {
 				return []netip.Addr{netip.MustParseAddr("10.0.0.5")}, nil
@@ -151,6 +155,14 @@ func (w *world) ports() ports {
 			t.Path = []string{"/usr/bin"}
 		},
 	}
+}
+
+// lock is that of the machine.
+func (w *world) lock(_ context.Context, holder string) (func() error, error) {
+	if !w.holder.CompareAndSwap(nil, &holder) {
+		return nil, &host.LockedError{Path: host.LockPath, Holder: *w.holder.Load()}
+	}
+	return func() error { w.holder.Store(nil); return nil }, nil
 }
 
 // counted is the machine with every change of a file counted.

@@ -15,7 +15,7 @@ const module = "github.com/hactl/hactl/"
 var ports = []string{"phases", "phases/host", "phases/kube", "phases/wait", "phases/cri"}
 
 // leaves know nothing of phases.
-var leaves = []string{"certs", "etcd", "templates", "templates/staticpod", "templates/patch", "config", "config/kubeadm"}
+var leaves = []string{"certs", "etcd", "templates", "templates/staticpod", "templates/patch", "templates/loadbalancer", "config", "config/kubeadm"}
 
 // mayImport says which packages of ours a package may import; the second
 // result is false for a package that no rule covers.
@@ -29,6 +29,8 @@ func mayImport(pkg string) ([]string, bool) {
 		return nil, true // checked by appImport
 	case pkg == "phases", pkg == "certs", pkg == "etcd", pkg == "config":
 		return nil, true
+	case pkg == "etcd/etcdtest":
+		return []string{"etcd"}, true
 	case pkg == "config/kubeadm":
 		return []string{"config"}, true
 	case strings.HasPrefix(pkg, "templates"):

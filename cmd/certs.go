@@ -11,7 +11,7 @@ import (
 )
 
 func newCerts(streams Streams) *cobra.Command {
-	c := group("certs", "Work with certificates", newGenerateCSR(streams), &cobra.Command{
+	c := group("certs", "Work with certificates", newGenerateCSR(streams), newCertsExport(streams), newCertsImport(streams), newCertsVerify(streams), &cobra.Command{
 		Use:   "certificate-key",
 		Short: "Make a key for uploaded certificates",
 		Long: text(`

@@ -45,33 +45,12 @@ func newInit(streams Streams) *cobra.Command {
 	return c
 }
 
-// newInitPhase is `hactl init phase …`: every phase alone.
-func newInitPhase(streams Streams) *cobra.Command {
-	c := group("phase", "Run one phase of init alone", &cobra.Command{
-		Use:   "list",
-		Short: "List the phases with what they read and write",
-		Args:  noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			return showPhases(streams.Out, app.InitPhases())
-		},
-	})
-	addPhaseCommands(c, app.InitPhases(), "", func(path string) *cobra.Command {
-		f := &initFlags{}
-		p := &cobra.Command{Args: noArgs, RunE: func(c *cobra.Command, _ []string) error {
-			return runInit(c, streams, f, []string{path})
-		}}
-		f.register(p.Flags())
-		return p
-	})
-	return c
-}
-
 // addPhaseCommands adds a command for each phase; a phase with sub-phases
 // has a further command "all".
 func addPhaseCommands[S any](parent *cobra.Command, list []phases.Phase[S], path string, runner func(path string) *cobra.Command) {
 	for _, p := range list {
 		sub := strings.TrimPrefix(path+"/"+p.Name, "/")
-		if len(p.Phases) == 0 {
+		if !slices.ContainsFunc(p.Phases, func(q phases.Phase[S]) bool { return !q.Hidden }) {
 			c := runner(sub)
 			c.Use, c.Short, c.Aliases, c.Hidden = p.Name, p.Title, p.Aliases, p.Hidden
 			parent.AddCommand(c)

@@ -36,6 +36,11 @@ type initFlags struct {
 	certificateKey, certificateKeyFile string
 	patches                            string
 
+	// Of phases alone only.
+	apiServerArgs, controllerManagerArgs, schedulerArgs []string
+	kubeconfigDir                                       string
+	printManifest                                       bool
+
 	uploadCerts, dryRun, skipTokenPrint, skipKeyPrint bool
 
 	docs *kubeadm.Documents // what --config holds; nil without it
@@ -69,12 +74,12 @@ func (f *initFlags) register(s *pflag.FlagSet) {
 	s.StringVar(&f.podCIDR, "pod-network-cidr", "", "range of the pods' addresses; each node gets a part of it")
 	s.StringVar(&f.serviceCIDR, "service-cidr", "10.96.0.0/12", "range of the Services' addresses")
 	s.StringVar(&f.dnsDomain, "service-dns-domain", "cluster.local", "DNS domain of the Services")
-	s.BoolVar(&f.skipKeyPrint, "skip-certificate-key-print", false, "do not show the certificate key")
+	s.BoolVar(&f.skipKeyPrint, "skip-certificate-key-print", false, "do not show the certificate key, neither in the text nor in JSON and the join command")
 	s.StringSliceVar(&f.skip, "skip-phases", nil, "phases to leave out, such as addon/kube-proxy")
 	s.BoolVar(&f.skipTokenPrint, "skip-token-print", false, "do not show the bootstrap token")
 	s.StringVar(&f.token, "token", "", "bootstrap token that other nodes join with (default: made by hactl)")
 	s.DurationVar(&f.tokenTTL, "token-ttl", config.DefaultTokenTTL, "how long the token lives; 0 for ever")
-	s.BoolVar(&f.uploadCerts, "upload-certs", false, "keep the certificates, encrypted, in the cluster for two hours, so that further control planes can join")
+	s.BoolVar(&f.uploadCerts, "upload-certs", false, "keep the certificates, encrypted, in the cluster for two hours, so that further control planes can join; the result, also in JSON, then has the key that opens them")
 }
 
 func (f *initFlags) output(c *cobra.Command) string {
@@ -85,18 +90,20 @@ func (f *initFlags) output(c *cobra.Command) string {
 // input makes the use case's input from the configuration file or the flags.
 func (f *initFlags) input(flags *pflag.FlagSet, streams Streams) (app.InitInput, error) {
 	in := app.InitInput{
-		Kubeconfig:  f.kubeconfig,
-		UploadCerts: f.uploadCerts,
-		HideToken:   f.skipTokenPrint,
-		HideKey:     f.skipKeyPrint,
-		Skip:        f.skip,
-		Environ:     os.Environ(),
+		Kubeconfig:    f.kubeconfig,
+		KubeconfigDir: f.kubeconfigDir,
+		UploadCerts:   f.uploadCerts,
+		HideToken:     f.skipTokenPrint,
+		HideKey:       f.skipKeyPrint,
+		Skip:          f.skip,
+		Environ:       os.Environ(),
 	}
 	var err error
 	if f.config != "" {
 		in.Config, in.Warnings, err = f.fromFile(flags, streams)
 	} else {
 		in.Config, err = f.fromFlags()
+		in.Told = append([]string{}, changed(flags)...)
 	}
 	if err != nil {
 		return in, err
@@ -194,6 +201,9 @@ func (f *initFlags) fromFlags() (*config.Init, error) {
 		CertificateKey: config.Secret(f.certificateKey),
 		PatchesDir:     f.patches,
 	}
+	c.Cluster.APIServer.ExtraArgs = p.args("--apiserver-extra-args", f.apiServerArgs)
+	c.Cluster.ControllerManager.ExtraArgs = p.args("--controller-manager-extra-args", f.controllerManagerArgs)
+	c.Cluster.Scheduler.ExtraArgs = p.args("--scheduler-extra-args", f.schedulerArgs)
 	if len(p.problems) == 0 {
 		return c, nil
 	}
@@ -223,15 +233,18 @@ var flagOf = map[string]string{
 	"nodeRegistration.name":             "--node-name",
 }
 
-// placed says where the user wrote what is wrong with the configuration: in
-// a flag or at a place in the file.
-func (f *initFlags) placed(err error) error {
+// placed says where the user wrote what is wrong with the configuration.
+func (f *initFlags) placed(err error) error { return placed(err, f.docs, flagOf) }
+
+// placed says where the user wrote what is wrong with the configuration: at a
+// place in the file or, without one, in a flag.
+func placed(err error, docs *kubeadm.Documents, flagOf map[string]string) error {
 	var invalid *config.InvalidError
 	if !errors.As(err, &invalid) {
 		return err
 	}
-	if f.docs != nil {
-		f.docs.Locate(invalid.Problems)
+	if docs != nil {
+		docs.Locate(invalid.Problems)
 		return err
 	}
 	for i, p := range invalid.Problems {
@@ -297,6 +310,19 @@ func (p *parser) prefixes(flag, s string) []netip.Prefix {
 		list = append(list, prefix)
 	}
 	return list
+}
+
+func (p *parser) args(flag string, list []string) []config.Arg {
+	var args []config.Arg
+	for _, pair := range list {
+		name, value, ok := strings.Cut(pair, "=")
+		if !ok || name == "" {
+			p.add(flag, fmt.Sprintf("%q is not name=value", pair), "")
+			continue
+		}
+		args = append(args, config.Arg{Name: name, Value: value})
+	}
+	return args
 }
 
 func (p *parser) gates(flag, s string) map[string]bool {

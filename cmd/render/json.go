@@ -25,6 +25,8 @@ type eventLine struct {
 
 func (*jsonLines) Title(string) {}
 
+func (*jsonLines) Ask(string) {}
+
 func (j *jsonLines) Event(e phases.Event) {
 	line := eventLine{Type: "event", Time: e.At.UTC(), Phase: e.Phase, Kind: string(e.Kind), Seconds: e.Elapsed.Seconds(), Reason: e.Reason}
 	if e.Err != nil {

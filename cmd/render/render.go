@@ -17,6 +17,9 @@ type Renderer interface {
 	Title(text string)
 	// Event is called for every event, one at a time.
 	Event(phases.Event)
+	// Ask shows a question to which the answer is then read. Where output
+	// is for programs, it shows nothing.
+	Ask(question string)
 	// Result ends a run that went well.
 	Result(r Result) error
 	// Error ends a run that failed.

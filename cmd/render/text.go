@@ -53,6 +53,14 @@ func (t *text) Event(e phases.Event) {
 	}
 }
 
+// Ask is where the live line was: no clock draws over the answer.
+func (t *text) Ask(question string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.clear()
+	fmt.Fprint(t.err, question)
+}
+
 // end counts a sub-phase or writes the line of a phase.
 func (t *text) end(e phases.Event) {
 	if e.Depth > 0 && e.Kind != phases.Failed {

@@ -14,9 +14,8 @@ import (
 	"github.com/hactl/hactl/phases/host"
 )
 
-// joinProgram is what joins: kubeadm takes the same flags, and hactl's own
-// join is not there yet.
-const joinProgram = "kubeadm"
+// joinProgram is what joins. kubeadm takes the same arguments.
+const joinProgram = "hactl"
 
 // Task is what the phase works from, and where it leaves its result.
 type Task struct {

@@ -52,7 +52,7 @@ func TestCommands(t *testing.T) {
 		endpoint      config.HostPort
 		fixed         bool
 		key           config.Secret
-		plane, worker string // after "kubeadm join "
+		plane, worker string // after "hactl join "
 	}{
 		"Uploaded": {
 			reason: "a further control plane takes the certificates", endpoint: lb, fixed: true, key: key,
@@ -84,7 +84,7 @@ func TestCommands(t *testing.T) {
 				if s == "" {
 					return ""
 				}
-				return "kubeadm join " + strings.NewReplacer("TOKEN", token.Reveal(), "KEY", key.Reveal(), "HASH", hash).Replace(s)
+				return "hactl join " + strings.NewReplacer("TOKEN", token.Reveal(), "KEY", key.Reveal(), "HASH", hash).Replace(s)
 			}
 			r := task.Result
 			got := []string{r.ControlPlane.Reveal(), r.Worker.Reveal(), r.CAHash, r.Endpoint}

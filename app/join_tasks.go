@@ -1,0 +1,181 @@
+package app
+
+import (
+	"context"
+	"net/netip"
+	"path"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/hactl/hactl/certs"
+	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/etcd"
+	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/addons"
+	"github.com/hactl/hactl/phases/controlplane"
+	"github.com/hactl/hactl/phases/journal"
+	"github.com/hactl/hactl/phases/kube"
+	"github.com/hactl/hactl/phases/kubeconfig"
+	"github.com/hactl/hactl/phases/kubelet"
+	"github.com/hactl/hactl/phases/member"
+	"github.com/hactl/hactl/phases/node"
+	"github.com/hactl/hactl/phases/pki"
+	"github.com/hactl/hactl/phases/publish"
+	"github.com/hactl/hactl/phases/ready"
+	"github.com/hactl/hactl/templates/patch"
+)
+
+// joinKeys is how many keys a joining control plane needs: the eight pairs
+// that are its own, and four kubeconfigs.
+const joinKeys = 12
+
+// tasks makes the tasks. They share the configuration and the ports.
+func (j *joiner) tasks(ctx context.Context, notify func(phases.Event)) (*Joining, error) {
+	c := j.settled
+	if err := j.remember(ctx); err != nil {
+		return nil, err
+	}
+	var set *patch.Set
+	if needs(j.in.Only, joinPatched) {
+		var err error
+		if set, err = j.patches(ctx, c.PatchesDir, notify); err != nil {
+			return nil, err
+		}
+	}
+	j.openRuntime(c.Node.CRISocket)
+	s := &Joining{
+		found: j.found,
+		kubelet: kubelet.Task{
+			Host: j.host, Cluster: &c.Cluster, Node: &c.Node, Dir: config.KubeletDir, ConfDir: config.KubernetesDir, Patches: set,
+			Join: j.kubeletJoin(),
+		},
+	}
+	if !j.worker() {
+		j.controlPlane(ctx, s, set)
+	}
+	if err := s.enter(ctx); err != nil {
+		return nil, err
+	}
+	s.preflight = j.preflightTask(s)
+	if len(j.in.Only) > 0 {
+		return s, nil
+	}
+	s.journal = journal.Task{Files: j.host, Record: j.recordOfJoin()}
+	return s, nil
+}
+
+// joinPatched are the phases that write what users can patch.
+var joinPatched = []string{"control-plane-prepare", "kubelet-start", "etcd-join"}
+
+func (j *joiner) worker() bool { return j.in.Config.ControlPlane == nil }
+
+func (j *joiner) kubeletJoin() *kubelet.Join {
+	k := &kubelet.Join{
+		CA: j.found.CA, CACertPath: j.in.Config.CACertPath, Worker: j.worker(),
+		API: j.boot, Limit: j.settled.Timeouts.TLSBootstrap, HealthLimit: j.settled.Timeouts.Kubelet, Healthy: j.healthy, Now: j.now, Imagined: j.files != nil,
+	}
+	if !k.Worker {
+		k.Server = j.settled.Local.URL()
+	}
+	return k
+}
+
+// controlPlane makes the tasks that only a control plane has. The load
+// balancer need not forward to this node: what concerns the whole cluster
+// goes to the API server that was found, what concerns this node to its own.
+func (j *joiner) controlPlane(ctx context.Context, s *Joining, set *patch.Set) {
+	c := j.settled
+	cl := &c.Cluster
+	admin := []string{path.Join(config.KubernetesDir, "admin.conf")}
+	others, own := j.dialAPI(j.host, j.found.Endpoint, admin), j.dialAPI(j.host, c.Local.URL(), admin)
+	if j.files != nil {
+		j.objects = kube.NewOverlay(imaginedNode{others, c.Node.Name})
+		others, own = j.objects, j.objects
+	}
+	s.download = publish.Task{API: j.boot, Host: j.host, Cluster: cl, Key: c.CertificateKey, CA: j.found.CA, Limit: c.Timeouts.KubernetesAPI, Now: j.now}
+	s.controlPlane = controlplane.Task{Files: j.host, Cluster: cl, Local: c.Local, Timeouts: c.Timeouts, Environ: j.in.Environ, Dir: config.ManifestsDir, Patches: set}
+	s.member = member.JoinTask{
+		Task: member.Task{
+			Files: j.host, Cluster: cl, Local: c.Local, NodeName: c.Node.Name, Timeouts: c.Timeouts, Environ: j.in.Environ,
+			Dir: config.ManifestsDir, Patches: set,
+		},
+		API: others, Etcd: j.etcd, Now: j.now, Imagined: j.files != nil,
+	}
+	s.ready = ready.Task{Host: j.host, API: own, Runtime: j.runtime, Cluster: cl, Timeouts: c.Timeouts, Dir: config.ManifestsDir, Healthy: j.healthy}
+	s.node = node.Task{API: own, Node: &c.Node, Limit: c.Timeouts.Kubelet}
+	s.spread = addons.Spread{API: own, NodeName: c.Node.Name, Limit: spreadLimit}
+	j.certificates(ctx, s)
+}
+
+// spreadLimit is how long a node with a pod network takes to be Ready, and
+// some more.
+const spreadLimit = 20 * time.Second
+
+// imaginedNode is a cluster in which the kubelet of a dry run has registered
+// its node.
+type imaginedNode struct {
+	kube.API
+	name string
+}
+
+func (i imaginedNode) Get(ctx context.Context, obj kube.Object) error {
+	err := i.API.Get(ctx, obj)
+	n, isNode := obj.(*corev1.Node)
+	if isNode && n.Name == i.name && apierrors.IsNotFound(err) {
+		*n = corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: i.name}}
+		return nil
+	}
+	return err
+}
+
+// etcd dials the cluster's etcd; in a dry run, changes stay in memory.
+func (j *joiner) etcd(ctx context.Context, endpoints []string) (etcd.Cluster, func() error, error) {
+	cluster, hangUp, err := j.dialEtcd(ctx, j.host, j.settled.Cluster.CertificatesDir, endpoints)
+	if err != nil || j.files == nil {
+		return cluster, hangUp, err
+	}
+	if j.members == nil {
+		j.members = etcd.NewOverlay(cluster, j.settled.Node.Name)
+	}
+	return j.members, func() error { return nil }, nil
+}
+
+// recordOfJoin is what a whole run notes of itself.
+func (j *joiner) recordOfJoin() journal.Record {
+	r := journal.Record{Use: journal.UseJoin, Node: j.settled.Node.Name, Patches: j.patchFiles}
+	if l := j.settled.Cluster.Etcd.Local; l != nil && !j.worker() {
+		r.EtcdDataDir = l.DataDir
+	}
+	return r
+}
+
+// certificates makes the tasks of what this node signs for itself.
+func (j *joiner) certificates(ctx context.Context, s *Joining) {
+	c := j.settled
+	cl := &c.Cluster
+	algorithm, err := certs.ParseAlgorithm(cl.EncryptionAlgorithm)
+	if err != nil {
+		algorithm = certs.RSA2048 // what a cluster says that knows more than this hactl
+	}
+	var pool *certs.KeyPool
+	if !j.any(ctx, []string{path.Join(cl.CertificatesDir, "apiserver.key")}) {
+		pool = certs.NewPool(algorithm, joinKeys)
+	}
+	s.pki = pki.Task{
+		Host: j.host, Dir: cl.CertificatesDir, Algorithm: algorithm, CAValidity: cl.CAValidity, Validity: cl.CertificateValidity,
+		NodeName: c.Node.Name, AdvertiseAddress: c.Local.Address, EndpointHost: cl.ControlPlaneEndpoint.Host,
+		ServiceDomain: cl.Networking.DNSDomain, FirstServiceIPs: []netip.Addr{cl.FirstServiceAddress()},
+		APIServerSANs: cl.APIServerSANs, ExternalEtcd: cl.Etcd.External != nil, Keys: pool, Now: j.now,
+	}
+	if l := cl.Etcd.Local; l != nil {
+		s.pki.EtcdServerSANs, s.pki.EtcdPeerSANs = l.ServerCertSANs, l.PeerCertSANs
+	}
+	s.kubeconfig = kubeconfig.Task{
+		Host: j.host, Dir: config.KubernetesDir, CertDir: cl.CertificatesDir, ClusterName: cl.Name,
+		Endpoint: "https://" + c.Endpoint().String(), LocalEndpoint: c.Local.URL(),
+		NodeName: c.Node.Name, Algorithm: algorithm, Validity: cl.CertificateValidity, Keys: pool, Now: j.now,
+	}
+}
