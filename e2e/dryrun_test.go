@@ -59,18 +59,25 @@ var byOthers = regexp.MustCompile(`^(/var/lib/containerd|/var/lib/etcd/member|/v
 // digest.
 func machineFiles(t *testing.T, n *nodes.Node) map[string]string {
 	t.Helper()
-	const script = `for d in / /var/lib/kubelet /var/lib/etcd; do
-find $d -xdev \( -path /var/lib/containerd -o -path /usr -o -path /proc -o -path /sys -o -path /run -o -path /dev \) -prune -o -type d -printf 'd %m - %p\n'
-find $d -xdev \( -path /var/lib/containerd -o -path /usr -o -path /proc -o -path /sys -o -path /run -o -path /dev -o -path /var/lib/etcd/member -o -path /var/log \) -prune -o -type f -size -10M -printf '%m\t%p\n' |
-while IFS="$(printf '\t')" read -r mode file; do printf 'f %s %s\n' "$mode" "$(sha256sum -- "$file" 2>/dev/null)"; done
+	const script = `no='-path /var/lib/containerd -o -path /usr -o -path /proc -o -path /sys -o -path /run -o -path /dev'
+nor="$no -o -path /var/lib/etcd/member -o -path /var/log"
+for d in / /var/lib/kubelet /var/lib/etcd; do
+find $d -xdev \( $no \) -prune -o -type d -printf 'd %m - %p\n'
+find $d -xdev \( $nor \) -prune -o -type f -size -10M -printf 'f %m - %p\n'
+find $d -xdev \( $nor \) -prune -o -type f -size -10M -print0 | xargs -0 -r sha256sum -- || true
 done`
 	out := map[string]string{}
 	for line := range strings.Lines(must(t, n, "sh", "-c", script)) {
-		parts := strings.SplitN(strings.TrimSpace(line), " ", 4)
-		if len(parts) < 4 || byOthers.MatchString(strings.TrimSpace(parts[3])) {
+		line = strings.TrimSuffix(line, "\n")
+		if sum, file, ok := strings.Cut(line, "  "); ok && len(sum) == 64 {
+			if at := out[file]; at != "" {
+				out[file] = strings.TrimSuffix(at, "-") + sum
+			}
 			continue
 		}
-		out[strings.TrimSpace(parts[3])] = strings.Join(parts[:3], " ")
+		if parts := strings.SplitN(line, " ", 4); len(parts) == 4 && !byOthers.MatchString(parts[3]) {
+			out[parts[3]] = strings.Join(parts[:3], " ")
+		}
 	}
 	return out
 }

@@ -66,6 +66,7 @@ func TestGuide(t *testing.T) {
 	}
 	// kubeadm reads what hactl has stored.
 	must(t, cp, "kubeadm", "certs", "check-expiration")
+	t.Run("Reset", func(t *testing.T) { resetKeepsEtcd(t, cp) })
 }
 
 // externalEtcd runs an etcd cluster on hosts that have no control plane, by

@@ -314,6 +314,7 @@ func secretField(t *testing.T, cp *nodes.Node, name, field string) string {
 // commands that hactl gave.
 func kubeadmJoins(t *testing.T, lab *nodes.Lab, result initResult) {
 	for name, command := range map[string]string{"cp-2": result.Join.ControlPlaneCommand, "worker-1": result.Join.WorkerCommand} {
+		command = "kubeadm" + strings.TrimPrefix(command, "hactl")
 		argv := append(strings.Fields(command), "--ignore-preflight-errors="+lab.IgnoredChecks())
 		if r, err := lab.Node(name).Run(t.Context(), argv...); err != nil {
 			t.Fatalf("%v\n%s", err, r.Stdout)

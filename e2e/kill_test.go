@@ -49,13 +49,16 @@ func points() []point {
 	return list
 }
 
-// chosen are all points in a soak, otherwise one out of each fifth of them.
-func chosen(t *testing.T) []point {
-	all := points()
+// soak says whether there is time for everything.
+func soak() bool { return os.Getenv("HACTL_SOAK") == "1" }
+
+// some are all points in a soak, otherwise one out of each fifth of them.
+func some(t *testing.T, all []point) []point {
+	t.Helper()
 	if len(all) < 30 {
 		t.Fatalf("only %d points", len(all))
 	}
-	if os.Getenv("HACTL_SOAK") == "1" {
+	if soak() {
 		return all
 	}
 	seed := uint64(1)
@@ -64,10 +67,10 @@ func chosen(t *testing.T) []point {
 	}
 	t.Logf("HACTL_SEED=%d repeats this choice", seed)
 	random := rand.New(rand.NewPCG(seed, 0))
-	const some = 5
+	const parts = 5
 	var list []point
-	for i := range some {
-		from, to := i*len(all)/some, (i+1)*len(all)/some
+	for i := range parts {
+		from, to := i*len(all)/parts, (i+1)*len(all)/parts
 		list = append(list, all[from+random.IntN(to-from)])
 	}
 	return list
@@ -88,7 +91,7 @@ func TestKill(t *testing.T) {
 	}
 	t.Run("Interrupt", func(t *testing.T) { fresh(t); interrupt(t, lab, cp, flags) })
 	t.Run("PowerCut", func(t *testing.T) { fresh(t); powerCut(t, lab, cp, flags) })
-	for _, p := range chosen(t) {
+	for _, p := range some(t, points()) {
 		t.Run(p.String(), func(t *testing.T) {
 			fresh(t)
 			o := cut(t, cp, p, func(r *running) { r.signal(syscall.SIGKILL) }, flags...)

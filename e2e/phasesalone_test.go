@@ -117,7 +117,7 @@ func phaseAlone(t *testing.T, n *nodes.Node, leaf string) {
 	}
 	var r initResult
 	result(t, o.stdout, &r)
-	want := "kubeadm join " + n.Name() + ":6443 --token "
+	want := "hactl join " + n.Name() + ":6443 --token "
 	if !strings.HasPrefix(r.Join.WorkerCommand, want) || !strings.Contains(r.Join.ControlPlaneCommand, "--control-plane") {
 		t.Errorf("show-join-command alone: %+v, want a command that starts with %q", r.Join, want)
 	}

@@ -19,7 +19,7 @@ import (
 var rootPackages = []string{
 	"systemd", "systemd-sysv", "dbus", "iproute2", "iputils-ping", "iptables", "nftables", "kmod", "conntrack",
 	"ethtool", "socat", "procps", "ca-certificates", "openssh-server", "curl", "runc",
-	"haproxy", "keepalived", "nginx-light",
+	"haproxy", "keepalived", "nginx-light", "libnginx-mod-stream", "psmisc",
 }
 
 // disabled are services that a test starts if it wants them.
