@@ -65,8 +65,11 @@ func (t *Task) empty(ctx context.Context, f *facts, dir string) error {
 	if !info.Mode.IsDir() {
 		return fault(dir+" is no directory", nil, "move it away: mv "+dir+" "+dir+".old")
 	}
-	// A file system of its own has lost+found, which etcd does not mind.
-	names := slices.DeleteFunc(slices.Clone(info.Names), func(n string) bool { return n == "lost+found" })
+	// A file system of its own has lost+found, and a reset keeps the old data
+	// there; etcd minds neither.
+	names := slices.DeleteFunc(slices.Clone(info.Names), func(n string) bool {
+		return n == "lost+found" || strings.HasPrefix(n, "backup-")
+	})
 	if len(names) == 0 {
 		return nil
 	}
