@@ -104,6 +104,13 @@ func (l *lab) ready(e *embed.Etcd) {
 // answers.
 func (l *lab) start(c etcd.Cluster, name string) {
 	l.t.Helper()
+	l.launch(l.joining(c, name))
+	l.until(name+" answers", func() bool { return l.health(c, name).Err == nil })
+}
+
+// joining is how an added member is started.
+func (l *lab) joining(c etcd.Cluster, name string) *embed.Config {
+	l.t.Helper()
 	report, err := c.Health(l.t.Context())
 	check(l.t, err)
 	initial := name + "=" + l.peer(name)
@@ -113,8 +120,7 @@ func (l *lab) start(c etcd.Cluster, name string) {
 			initial += fmt.Sprintf(",%x=%s", m.ID, m.PeerURLs[0])
 		}
 	}
-	l.launch(l.config(name, initial, embed.ClusterStateFlagExisting))
-	l.until(name+" answers", func() bool { return l.health(c, name).Err == nil })
+	return l.config(name, initial, embed.ClusterStateFlagExisting)
 }
 
 func (l *lab) kill(name string) {

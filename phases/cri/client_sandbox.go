@@ -42,6 +42,12 @@ func (c *Client) RemoveSandbox(ctx context.Context, id string) error {
 	return c.done(ctx, err)
 }
 
+// StopContainer ends the container's program.
+func (c *Client) StopContainer(ctx context.Context, id string) error {
+	_, err := c.runtime.StopContainer(ctx, &runtimeapi.StopContainerRequest{ContainerId: id, Timeout: 1})
+	return c.done(ctx, err)
+}
+
 // done is nil for what is not there.
 func (c *Client) done(ctx context.Context, err error) error {
 	if err == nil || status.Code(err) == codes.NotFound {

@@ -1,7 +1,7 @@
 // Package cri is the port to the container runtime, spoken to over the
 // Container Runtime Interface v1. It looks at images and containers, pulls
-// images, and removes Pods from a node that is reset. It starts nothing, and
-// stops nothing while there is a kubelet: static Pods belong to that.
+// images, and removes Pods from a node that is reset. It starts nothing: a
+// container that it stops is the kubelet's to start anew.
 package cri
 
 import (
@@ -32,6 +32,9 @@ type Runtime interface {
 	// returned. A container without a log gives an error with
 	// errors.Is(err, fs.ErrNotExist).
 	Logs(ctx context.Context, c Container, lines int) ([]string, error)
+	// StopContainer asks the container's program to end, and ends it after a
+	// second. One that is not there, or has ended, is no error.
+	StopContainer(ctx context.Context, id string) error
 	// Events sends after containers were made, started, stopped or removed.
 	// A slow receiver misses events, never the last one. The channel is
 	// closed when ctx ends, when the runtime goes away, and at once when it

@@ -34,6 +34,17 @@ func (m *Memory) Sandboxes(ctx context.Context) (list []Sandbox, err error) {
 	return list, err
 }
 
+// StopContainer ends the container.
+func (m *Memory) StopContainer(ctx context.Context, id string) error {
+	return m.call(ctx, func() {
+		if c, ok := m.containers[id]; ok && c.State == Running {
+			c.State = Exited
+			m.containers[id] = c
+			m.notify()
+		}
+	})
+}
+
 // StopSandbox ends the containers of the sandbox's Pod.
 func (m *Memory) StopSandbox(ctx context.Context, id string) error {
 	hooked, err := m.act(ctx, Stop, id)

@@ -20,6 +20,7 @@ type Overlay struct {
 	mu      sync.Mutex
 	gone    map[string]bool // sandboxes by ID
 	stopped map[string]bool
+	ended   []string // containers
 	changes []Change
 }
 
@@ -41,6 +42,17 @@ func (o *Overlay) PullImage(ctx context.Context, image string) error {
 		return context.Cause(ctx)
 	}
 	return errors.New("pull " + image + ": a dry run pulls nothing")
+}
+
+// StopContainer is no change: the kubelet would start the container anew.
+func (o *Overlay) StopContainer(ctx context.Context, id string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = append(o.ended, id)
+	return nil
 }
 
 // Sandboxes lists what would be left.
@@ -70,7 +82,7 @@ func (o *Overlay) Containers(ctx context.Context, f Filter) ([]Container, error)
 	}
 	list = slices.DeleteFunc(list, func(c Container) bool { return of(Remove, c) })
 	for i, c := range list {
-		if c.State == Running && of(Stop, c) {
+		if c.State == Running && (of(Stop, c) || slices.Contains(o.ended, c.ID)) {
 			list[i].State = Exited
 		}
 	}

@@ -118,6 +118,13 @@ func (s *server) StopPodSandbox(ctx context.Context, r *runtimeapi.StopPodSandbo
 	return &runtimeapi.StopPodSandboxResponse{}, s.m.StopSandbox(ctx, r.GetPodSandboxId())
 }
 
+func (s *server) StopContainer(ctx context.Context, r *runtimeapi.StopContainerRequest) (*runtimeapi.StopContainerResponse, error) {
+	if r.GetContainerId() == "none" {
+		return nil, status.Error(codes.NotFound, "no such container")
+	}
+	return &runtimeapi.StopContainerResponse{}, s.m.StopContainer(ctx, r.GetContainerId())
+}
+
 func (s *server) RemovePodSandbox(ctx context.Context, r *runtimeapi.RemovePodSandboxRequest) (*runtimeapi.RemovePodSandboxResponse, error) {
 	if err := s.m.RemoveSandbox(ctx, r.GetPodSandboxId()); err != nil {
 		return nil, err

@@ -197,6 +197,7 @@ func (j *joiner) restart(ctx context.Context, v view) error {
 // promote gives the member its vote as soon as it is in sync.
 func (j *joiner) promote(ctx context.Context, id uint64) error {
 	var before int // voting members, zero if nothing changed
+	stuck := nudge{restart: j.Restart}
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
 	err := wait.For(ctx, j.Timeouts.Etcd, wait.Condition{
@@ -205,6 +206,7 @@ func (j *joiner) promote(ctx context.Context, id uint64) error {
 		Check: func(ctx context.Context) (bool, string, error) {
 			all, err := j.tryPromote(ctx, id)
 			before = max(before, all)
+			stuck.look(ctx, err)
 			if errors.Is(err, etcd.ErrNotReady) || transient(err) {
 				return false, err.Error(), nil
 			}
@@ -241,7 +243,7 @@ func (j *joiner) tryPromote(ctx context.Context, id uint64) (int, error) {
 		return 0, err
 	}
 	if health, ok := report.Find(id); ok && health.Err != nil {
-		return 0, fmt.Errorf("%w: %w", etcd.ErrNotReady, health.Err)
+		return 0, fmt.Errorf("%w: %w: %w", etcd.ErrNotReady, errSilent, health.Err)
 	}
 	return voters(members), j.cluster.Promote(ctx, id)
 }

@@ -25,6 +25,9 @@ type JoinTask struct {
 	API  kube.API // of the cluster that is joined, as administrator
 	Etcd Dial
 	Now  func() time.Time // nil means time.Now
+	// Restart ends this node's etcd, which the kubelet then starts anew. Nil
+	// means that it is never done.
+	Restart func(ctx context.Context) error
 	// Imagined says that no etcd is really started: a dry run.
 	Imagined bool
 
@@ -35,6 +38,7 @@ type JoinTask struct {
 type made struct {
 	endpoints []string // of the other members; empty until a change began
 	dir       bool     // the data directory itself
+	way       bool     // for the next node, as well as it could
 }
 
 // JoinPhase is phase etcd-join of join: it adds this node's member to etcd
@@ -106,7 +110,7 @@ func observeJoin(ctx context.Context, t *JoinTask) (_ phases.State, err error) {
 	if found.data != nil && found.data.member != found.own.ID || found.data == nil && !j.answers(found) {
 		return phases.Missing, nil // it votes, but its data is not here
 	}
-	if found.data != nil && t.holds(ctx) {
+	if found.data != nil && !t.made.way && t.holds(ctx) {
 		return phases.Missing, nil // the others wait for a run that was killed
 	}
 	return phases.Done, nil

@@ -19,12 +19,17 @@ var errKilled = errors.New("killed")
 // TestKilled: a run that ends at any call, before or after what it does, is
 // continued by the next one.
 func TestKilled(t *testing.T) {
+	t.Run("One", func(t *testing.T) { killed(t) })
+	t.Run("Many", func(t *testing.T) { killed(t, "--max-learners=4") })
+}
+
+func killed(t *testing.T, flags ...string) {
 	for _, when := range []string{"before", "after"} {
 		for at := 1; ; at++ {
 			calls, reached := "", false
 			t.Run(fmt.Sprintf("%s/%d", when, at), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t)
+					w := newWorld(t, flags...)
 					n := w.node(2)
 					var mu sync.Mutex // the Lease is renewed beside the run
 					count := 0
@@ -79,12 +84,17 @@ func TestKilled(t *testing.T) {
 // TestInterrupted: an interrupt at any call takes the member back, or leaves
 // one that votes; nothing of a learner stays. The next run ends well.
 func TestInterrupted(t *testing.T) {
+	t.Run("One", func(t *testing.T) { interrupted(t) })
+	t.Run("Many", func(t *testing.T) { interrupted(t, "--max-learners=4") })
+}
+
+func interrupted(t *testing.T, flags ...string) {
 	interrupt := errors.New("interrupted")
 	for at := 1; ; at++ {
 		reached := false
 		t.Run(fmt.Sprint(at), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
+				w := newWorld(t, flags...)
 				n := w.node(2)
 				ctx, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)

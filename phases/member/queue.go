@@ -172,6 +172,7 @@ func (b *turn) end(ctx context.Context) {
 // release gives back the Lease if this node holds it. Where the API does not
 // answer, the Lease ends by itself.
 func (t *JoinTask) release(ctx context.Context) {
+	t.made.way = true
 	_ = wait.For(context.WithoutCancel(ctx), lastCall, wait.Condition{
 		What: "the next node may add its etcd member",
 		Check: func(ctx context.Context) (bool, string, error) {

@@ -44,6 +44,7 @@ func Run(t *testing.T, open func(t *testing.T) Fixture) {
 		"Sandboxes":        sandboxes,
 		"StopSandbox":      stopSandbox,
 		"RemoveSandbox":    removeSandbox,
+		"StopContainer":    stopContainer,
 		"Events":           events,
 		"EventsEndWithCtx": eventsEnd,
 		"StopsWithCtx":     stops,
@@ -211,6 +212,7 @@ func stops(t *testing.T, f Fixture) {
 		"Containers":    func() error { _, err := f.Runtime.Containers(ctx, cri.Filter{}); return err },
 		"Sandboxes":     func() error { _, err := f.Runtime.Sandboxes(ctx); return err },
 		"StopSandbox":   func() error { return f.Runtime.StopSandbox(ctx, "none") },
+		"StopContainer": func() error { return f.Runtime.StopContainer(ctx, "none") },
 		"RemoveSandbox": func() error { return f.Runtime.RemoveSandbox(ctx, "none") },
 		"Logs":          func() error { _, err := f.Runtime.Logs(ctx, f.Running, 1); return err },
 	} {

@@ -50,6 +50,24 @@ func stopSandbox(t *testing.T, f Fixture) {
 	}
 }
 
+func stopContainer(t *testing.T, f Fixture) {
+	if f.Sandboxes == nil {
+		t.Skip("nothing may be stopped here")
+	}
+	c, err := find(t.Context(), f, cri.Filter{})
+	if err != nil || c == nil {
+		t.Fatalf("the running container is %+v, %v", c, err)
+	}
+	for _, id := range []string{c.ID, c.ID, "none"} {
+		if err := f.Runtime.StopContainer(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c, err = find(t.Context(), f, cri.Filter{}); err != nil || c == nil || c.State != cri.Exited {
+		t.Errorf("the container that was stopped is %+v, %v, want it exited", c, err)
+	}
+}
+
 func removeSandbox(t *testing.T, f Fixture) {
 	if f.Sandboxes == nil {
 		t.Skip("nothing may be removed here")
