@@ -12,7 +12,7 @@ const module = "github.com/hactl/hactl/"
 
 // ports are the packages that reach out of the process; every phase family
 // may use them.
-var ports = []string{"phases", "phases/host", "phases/kube", "phases/wait", "phases/cri"}
+var ports = []string{"phases", "phases/host", "phases/kube", "phases/wait", "phases/cri", "phases/symptom"}
 
 // leaves know nothing of phases.
 var leaves = []string{"certs", "etcd", "templates", "templates/staticpod", "templates/patch", "templates/loadbalancer", "config", "config/kubeadm"}
@@ -35,7 +35,7 @@ func mayImport(pkg string) ([]string, bool) {
 		return []string{"config"}, true
 	case strings.HasPrefix(pkg, "templates"):
 		return []string{"config", "templates/staticpod", "templates/patch"}, true
-	case pkg == "phases/cri":
+	case pkg == "phases/cri", pkg == "phases/symptom":
 		return []string{"phases", "phases/host"}, true
 	case pkg == "phases/kube":
 		return []string{"phases", "phases/wait"}, true

@@ -31,6 +31,9 @@ func BootstrapPhase() phases.Phase[Task] {
 			if t.Join.Bootstrap == nil {
 				return "the kubelet's certificate was signed on this node"
 			}
+			if t.Join.Imagined {
+				return "in a dry run no kubelet gets in"
+			}
 			return ""
 		},
 		Observe: observeBootstrap,

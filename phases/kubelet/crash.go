@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	certificatesv1 "k8s.io/api/certificates/v1"
@@ -13,7 +12,7 @@ import (
 	"github.com/hactl/hactl/certs"
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
-	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/phases/symptom"
 	"github.com/hactl/hactl/phases/wait"
 )
 
@@ -21,8 +20,6 @@ const (
 	// hopeless is the number of ends during a wait after which the kubelet
 	// is taken to be broken and not only early.
 	hopeless = 2
-	// told is how many of the last log lines are shown.
-	told = 5
 	// patience is how long a certificate usually takes; after it, the
 	// signing request is looked for, each interval once.
 	patience = 3 * time.Second
@@ -43,54 +40,12 @@ func (w *watched) crashed(ctx context.Context) error {
 	if ends < hopeless {
 		return nil
 	}
-	lines := journal(ctx, w.Host)
+	lines := symptom.Journal(ctx, w.Host, config.KubeletUnit)
 	return &phases.Fault{
 		What:  "the kubelet does not stay up",
-		Why:   fmt.Errorf("%s ended again and again (%s)%s", config.KubeletUnit, s.Detail, tail(lines)),
-		Fixes: append(hints(lines), "look at: journalctl -xeu kubelet", "then run the same command again: finished phases are kept"),
+		Why:   fmt.Errorf("%s ended again and again (%s)%s", config.KubeletUnit, s.Detail, symptom.Tail(lines)),
+		Fixes: append(symptom.Hints(lines), "look at: journalctl -xeu kubelet", "then run the same command again: finished phases are kept"),
 	}
-}
-
-// journal returns the kubelet's last lines, none if there is no journal.
-func journal(ctx context.Context, commands host.Commands) []string {
-	out, err := commands.Probe(ctx, "journalctl", "-u", config.KubeletUnit, "-n", fmt.Sprint(told*4), "-o", "cat", "--no-pager")
-	if err != nil {
-		return nil
-	}
-	var lines []string
-	for line := range strings.Lines(string(out)) {
-		// The service manager's own lines tell nothing of the cause.
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, config.KubeletUnit+":") {
-			lines = append(lines, line)
-		}
-	}
-	return lines[max(0, len(lines)-told):]
-}
-
-func tail(lines []string) string {
-	if len(lines) == 0 {
-		return ""
-	}
-	return "; its last lines:\n  " + strings.Join(lines, "\n  ")
-}
-
-// hints turn what the kubelet says into what a person can do.
-func hints(lines []string) []string {
-	text := strings.ToLower(strings.Join(lines, "\n"))
-	known := []struct{ says, do string }{
-		{"running with swap on is not supported", "turn swap off: swapoff -a, and take it out of /etc/fstab"},
-		{"cgroup driver", "let kubelet and container runtime use the same cgroup driver: systemd"},
-		{"unauthorized", "the token is not valid any more; make a new one on a control-plane node: hactl token create --print-join-command"},
-		{"unknown flag", "take the flag that the log names out of kubeletExtraArgs"},
-		{"address already in use", "free the port that the log names; who has it: ss -ltnp"},
-	}
-	var list []string
-	for _, k := range known {
-		if strings.Contains(text, k.says) {
-			list = append(list, k.do)
-		}
-	}
-	return list
 }
 
 // signing says what became of the kubelet's signing request, "" if that is
@@ -167,7 +122,7 @@ func (w *watched) notApproved(ctx context.Context, err error) error {
 	}
 	var why error
 	if timeout.Last != "" {
-		why = errors.New(timeout.Last + tail(journal(ctx, w.Host)))
+		why = errors.New(timeout.Last + symptom.Tail(symptom.Journal(ctx, w.Host, config.KubeletUnit)))
 	}
 	return &phases.Fault{
 		What: fmt.Sprintf("the kubelet got no certificate in %s", timeout.Limit),

@@ -52,6 +52,8 @@ type Join struct {
 	Healthy func(ctx context.Context, url string) error
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// Imagined says that no kubelet is really started: a dry run.
+	Imagined bool
 }
 
 // JoinStartPhase is phase kubelet-start of a node that joins: the way into the

@@ -4,12 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/cri"
-	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/phases/symptom"
 	"github.com/hactl/hactl/phases/wait"
 )
 
@@ -18,8 +17,6 @@ const (
 	// broken and not only early: one that is early finds what it needs
 	// within its first tries.
 	hopeless = 3
-	// told is how many of the last log lines are shown.
-	told = 5
 )
 
 // dead is the component's newest container if it has ended, else zero. One
@@ -38,12 +35,12 @@ func (t *Task) crashed(ctx context.Context, dead cri.Container) error {
 	if dead.ID == "" || dead.Attempt+1 < hopeless {
 		return nil
 	}
-	lines, _ := t.Runtime.Logs(ctx, dead, told)
-	why := fmt.Errorf("%s ended %d times, last with exit code %d%s", dead.Name, dead.Attempt+1, dead.ExitCode, tail(lines))
+	lines, _ := t.Runtime.Logs(ctx, dead, symptom.Lines)
+	why := fmt.Errorf("%s ended %d times, last with exit code %d%s", dead.Name, dead.Attempt+1, dead.ExitCode, symptom.Tail(lines))
 	return &phases.Fault{
 		What:  dead.Name + " does not stay up",
 		Why:   why,
-		Fixes: append(hints(lines), "then run the same command again: finished phases are kept"),
+		Fixes: append(symptom.Hints(lines), "then run the same command again: finished phases are kept"),
 	}
 }
 
@@ -92,56 +89,10 @@ func (t *Task) kubeletCrashed(ctx context.Context) error {
 	if err != nil || s.Restarts < hopeless || !s.Failed {
 		return nil
 	}
-	lines := journal(ctx, t.Host)
+	lines := symptom.Journal(ctx, t.Host, config.KubeletUnit)
 	return &phases.Fault{
 		What:  "the kubelet does not stay up",
-		Why:   fmt.Errorf("%s restarted %d times (%s)%s", config.KubeletUnit, s.Restarts, s.Detail, tail(lines)),
-		Fixes: append(hints(lines), "look at: journalctl -xeu kubelet", "then run the same command again: finished phases are kept"),
+		Why:   fmt.Errorf("%s restarted %d times (%s)%s", config.KubeletUnit, s.Restarts, s.Detail, symptom.Tail(lines)),
+		Fixes: append(symptom.Hints(lines), "look at: journalctl -xeu kubelet", "then run the same command again: finished phases are kept"),
 	}
-}
-
-// journal returns the kubelet's last lines, none if there is no journal.
-func journal(ctx context.Context, commands host.Commands) []string {
-	out, err := commands.Probe(ctx, "journalctl", "-u", config.KubeletUnit, "-n", fmt.Sprint(told*4), "-o", "cat", "--no-pager")
-	if err != nil {
-		return nil
-	}
-	var lines []string
-	for line := range strings.Lines(string(out)) {
-		// The service manager's own lines tell nothing of the cause.
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, config.KubeletUnit+":") {
-			lines = append(lines, line)
-		}
-	}
-	return lines[max(0, len(lines)-told):]
-}
-
-func tail(lines []string) string {
-	if len(lines) == 0 {
-		return ""
-	}
-	return "; its last lines:\n  " + strings.Join(lines, "\n  ")
-}
-
-// hints turn what a log says into what a person can do.
-func hints(lines []string) []string {
-	text := strings.Join(lines, "\n")
-	known := []struct{ says, do string }{
-		{"address already in use", "free the port that the log names; who has it: ss -ltnp"},
-		{"no space left on device", "make room on the disk: df -h"},
-		{"permission denied", "look at the owner and mode of the file that the log names"},
-		{"cgroup v1", "run the machine with cgroup v2, or set failCgroupV1: false in a KubeletConfiguration document"},
-		{"different from docker cgroup driver", "set cgroupDriver in a KubeletConfiguration document to the runtime's"},
-		{"misconfiguration: kubelet cgroup driver", "set cgroupDriver in a KubeletConfiguration document to the runtime's"},
-		{"running with swap on is not supported", "turn swap off: swapoff -a, and take it out of /etc/fstab"},
-		{"certificate signed by unknown authority", "the certificates do not belong together; compare: openssl verify -CAfile /etc/kubernetes/pki/ca.crt /etc/kubernetes/pki/apiserver.crt"},
-		{"unknown flag", "take the flag that the log names out of extraArgs"},
-	}
-	var list []string
-	for _, k := range known {
-		if strings.Contains(text, k.says) {
-			list = append(list, k.do)
-		}
-	}
-	return list
 }
