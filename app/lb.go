@@ -99,13 +99,12 @@ type balancer struct {
 	in      LBInput
 	program loadbalancer.Program
 
-	port      uint16
-	servers   []lbfiles.Server
-	check     lbfiles.Check
-	keep      lbfiles.Keepalived // of Keepalived only
-	endpoint  config.HostPort
-	warnings  []string
-	connected bool // the cluster told the servers
+	port     uint16
+	servers  []lbfiles.Server
+	check    lbfiles.Check
+	keep     lbfiles.Keepalived // of Keepalived only
+	endpoint config.HostPort
+	warnings []string
 }
 
 // settleBalancer makes the input whole. It changes nothing.

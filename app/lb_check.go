@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"net/netip"
@@ -90,8 +89,8 @@ type lbCheck struct {
 // inspection collects what is known of the cluster and of the balancer.
 func (c *lbCheck) inspection(ctx context.Context, tell func(phases.Kind, string)) (*loadbalancer.Inspection, error) {
 	address, err := config.ParseHostPort(c.in.Address)
-	if err != nil || address.IsZero() {
-		return nil, usage("no address to check: "+fmt.Sprint(err), "write it as lb.example.com:6443")
+	if err != nil {
+		return nil, usage(err.Error(), "write the address as lb.example.com:6443")
 	}
 	if address.Port == 0 {
 		address.Port = config.DefaultBindPort

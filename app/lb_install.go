@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/hactl/hactl/phases"
@@ -24,8 +25,8 @@ type LBInstallInput struct {
 	// Force replaces a file that hactl did not write, and keeps a copy.
 	Force  bool
 	DryRun bool
-	// Only and Skip are paths as users type them.
-	Only, Skip []string
+	// Skip are paths as users type them.
+	Skip []string
 }
 
 // installing is the data of one run of LBInstall.
@@ -63,6 +64,9 @@ func lbInstallOver(ctx context.Context, p lbPorts, in LBInstallInput, title func
 		return nil, err
 	}
 	s, err := b.installing(in)
+	if err == nil && !in.Sync {
+		err = b.undisturbed(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -115,6 +119,30 @@ func (b *balancer) syncCommand() ([]string, error) {
 		hactl, "lb", "sync", string(b.program), fmt.Sprintf("--bind-port=%d", b.port), "--check=" + string(b.check),
 		"--kubeconfig=" + b.in.Kubeconfig,
 	}, nil
+}
+
+// undisturbed refuses a change that the unit of an earlier --sync would take
+// back with the cluster's next change.
+func (b *balancer) undisturbed(ctx context.Context) error {
+	if !b.program.Balances() || !b.any(ctx, []string{loadbalancer.SyncFile}) {
+		return nil
+	}
+	unit, err := b.host.ReadFile(ctx, loadbalancer.SyncFile)
+	if err != nil {
+		return err
+	}
+	same := fmt.Sprintf(`"sync" "%s" "--bind-port=%d" "--check=%s"`, b.program, b.port, b.check)
+	if strings.Contains(string(unit), same) || !strings.Contains(string(unit), fmt.Sprintf(`"sync" "%s"`, b.program)) {
+		return nil
+	}
+	return &phases.Fault{
+		What: loadbalancer.SyncUnit + " keeps " + string(b.program) + " with other settings, and would bring them back",
+		Fixes: []string{
+			"give it the new ones, too: add --sync and --kubeconfig",
+			"or take it away: systemctl disable --now " + loadbalancer.SyncUnit + " && rm " + loadbalancer.SyncFile,
+		},
+		Exit: phases.CodeUnsafe,
+	}
 }
 
 // reinstall gives the program another list of servers.

@@ -108,7 +108,7 @@ func (b *balancer) ask(ctx context.Context, known []lbfiles.Server) error {
 	if err != nil {
 		return access.explain(err)
 	}
-	b.servers, b.connected = list, true
+	b.servers = list
 	if b.endpoint.IsZero() {
 		// Who may read endpoints only does not learn the endpoint here.
 		if c, err := publish.FetchCluster(ctx, api); err == nil {

@@ -245,6 +245,11 @@ func TestLBInstall(t *testing.T) {
 		t.Errorf("the unit runs something else than %s:\n%s", want, unit)
 	}
 
+	other := in
+	other.Sync, other.BindPort = false, 7443
+	if _, err := lbInstallOver(t.Context(), w.ports(), other, func(string) {}, w.notify); Explain(err).Code != phases.CodeUnsafe {
+		t.Errorf("another port, which the unit would take back: %v", err)
+	}
 	t.Run("Sync", func(t *testing.T) { lbSync(t, w) })
 }
 

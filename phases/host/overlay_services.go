@@ -11,10 +11,10 @@ type overlayServices struct {
 	record func(Change)
 	// made says whether the unit's file was written here, so that the
 	// service manager would know the unit.
-	made func(unit string) bool
-	mu     sync.Mutex
-	units  map[string]ServiceStatus // after the first action
-	hub    hub
+	made  func(unit string) bool
+	mu    sync.Mutex
+	units map[string]ServiceStatus // after the first action
+	hub   hub
 }
 
 // Status is that of Services, as if the actions had succeeded.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/url"
 	"slices"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -103,20 +104,36 @@ func TestNames(t *testing.T) {
 // follower is a balancer whose list is kept right.
 type follower struct {
 	*loadbalancer.Follower
-	api     *kube.Memory // behind the address of the kubeconfig
-	direct  *kube.Memory // the API server itself
+	api    *kube.Memory // behind the address of the kubeconfig
+	direct *kube.Memory // the API server itself
+
+	mu      sync.Mutex // what follows is read while the follower runs
 	list    []lbfiles.Server
 	applied [][]string
 	told    []string
 	fails   error
 }
 
+// locked calls read with what the follower did so far.
+func (f *follower) locked(read func()) {
+	synctest.Wait()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	read()
+}
+
 func newFollower(t *testing.T) *follower {
 	f := &follower{api: kube.NewMemory(), direct: kube.NewMemory(), list: []lbfiles.Server{server(t, "cp-1=10.0.0.11:6443")}}
 	f.Follower = &loadbalancer.Follower{
-		APIs:    func([]lbfiles.Server) []kube.API { return []kube.API{f.api, f.direct} },
-		Current: func(context.Context) ([]lbfiles.Server, error) { return f.list, nil },
+		APIs: func([]lbfiles.Server) []kube.API { return []kube.API{f.api, f.direct} },
+		Current: func(context.Context) ([]lbfiles.Server, error) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			return f.list, nil
+		},
 		Apply: func(_ context.Context, list []lbfiles.Server) error {
+			f.mu.Lock()
+			defer f.mu.Unlock()
 			f.applied = append(f.applied, words(list))
 			if f.fails == nil {
 				f.list = list
@@ -124,7 +141,11 @@ func newFollower(t *testing.T) *follower {
 			return f.fails
 		},
 		Tick: 30 * time.Second,
-		Tell: func(_ phases.Kind, text string) { f.told = append(f.told, text) },
+		Tell: func(_ phases.Kind, text string) {
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			f.told = append(f.told, text)
+		},
 	}
 	return f
 }
@@ -150,10 +171,11 @@ func TestFollow(t *testing.T) {
 		go func() { ended <- f.Run(ctx) }()
 		expect := func(reason string, want ...[]string) {
 			t.Helper()
-			synctest.Wait()
-			if diff := cmp.Diff(want, f.applied); diff != "" {
-				t.Errorf("%s: -want +got\n%s", reason, diff)
-			}
+			f.locked(func() {
+				if diff := cmp.Diff(want, f.applied); diff != "" {
+					t.Errorf("%s: -want +got\n%s", reason, diff)
+				}
+			})
 		}
 		expect("the list is right already")
 		endpoints(t, f.api, "10.0.0.11", "10.0.0.12")
@@ -169,20 +191,24 @@ func TestFollow(t *testing.T) {
 		time.Sleep(10 * time.Minute)
 		expect("while nobody answers, the list stays", joined, third)
 		down(f.api, false)
+		f.locked(func() { f.fails = errors.New("somebody changed the file by hand") })
 		endpoints(t, f.api, "10.0.0.11")
-		f.fails = errors.New("somebody changed the file by hand")
 		time.Sleep(time.Minute)
-		if n := len(f.applied); n < 4 {
-			t.Errorf("a failure is not tried again: %v", f.applied)
-		}
-		f.fails = nil
+		f.locked(func() {
+			if n := len(f.applied); n < 4 {
+				t.Errorf("a failure is not tried again: %v", f.applied)
+			}
+			f.fails = nil
+		})
 		time.Sleep(time.Minute)
-		if got := words(f.list); !slices.Equal(got, []string{"cp-1=10.0.0.11:6443"}) {
-			t.Errorf("after a failure the list is %v", got)
-		}
-		if len(f.told) > 20 {
-			t.Errorf("%d lines in a quarter of an hour: %q", len(f.told), f.told)
-		}
+		f.locked(func() {
+			if got := words(f.list); !slices.Equal(got, []string{"cp-1=10.0.0.11:6443"}) {
+				t.Errorf("after a failure the list is %v", got)
+			}
+			if len(f.told) > 20 {
+				t.Errorf("%d lines in a quarter of an hour: %q", len(f.told), f.told)
+			}
+		})
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("the end is no failure: %v", err)

@@ -176,6 +176,13 @@ func TestInstall(t *testing.T) {
 			actions: []host.ServiceAction{host.EnableService, host.ReloadService},
 			names:   []string{"haproxy.cfg", "haproxy.cfg.hactl-old"},
 		},
+		"NewWorkers": {
+			reason:  "the new workers come a little later",
+			before:  func(h *balancerHost) { h.set(first); h.workers("7 8", "8 9") },
+			ends:    []string{"preflight finished", "config finished", "reload finished", "verify finished"},
+			actions: []host.ServiceAction{host.EnableService, host.ReloadService},
+			names:   []string{"haproxy.cfg", "haproxy.cfg.hactl-old"},
+		},
 		"Again": {
 			reason: "the same file again changes nothing",
 			before: func(h *balancerHost) { h.set(second) },
@@ -254,6 +261,41 @@ func (h *balancerHost) set(config []byte) {
 	h.actions = nil
 }
 
+// A dry run does not wait for what it does not start.
+func TestInstallDryRun(t *testing.T) {
+	h := newHost(t)
+	h.set(rendered(t, "cp-1=10.0.0.11:6443"))
+	h.workers("7 8", "7 8")
+	task := h.task(rendered(t, "cp-2=10.0.0.12:6443"))
+	o := host.NewOverlay(h)
+	task.Host, task.DryRun = o, true
+	ends, err := run(t, task)
+	want := []string{"preflight finished", "config finished", "reload finished", "verify skipped"}
+	if diff := cmp.Diff(want, ends); diff != "" || err != nil {
+		t.Errorf("-want +got\n%s\n%v", diff, err)
+	}
+	if len(h.actions) > 0 {
+		t.Errorf("a dry run does %v", h.actions)
+	}
+}
+
+// workers are HAProxy's processes now, and after the next reload.
+func (h *balancerHost) workers(now, next string) {
+	h.t.Helper()
+	const children = "/proc/1/task/1/children"
+	h.write(children, now)
+	h.Handle("systemctl", func([]string) ([]byte, error) { return []byte("1\n"), nil })
+	h.HandleService("haproxy.service", func(a host.ServiceAction) error {
+		h.actions = append(h.actions, a)
+		if a == host.ReloadService {
+			h.served = h.file(cfg)
+			ctx := context.WithoutCancel(h.t.Context()) // the test may be over then
+			time.AfterFunc(50*time.Millisecond, func() { _ = h.WriteFile(ctx, children, []byte(next), 0o444) })
+		}
+		return nil
+	})
+}
+
 // What cannot go well leaves the balancer that runs as it was.
 func TestInstallFails(t *testing.T) {
 	first, second := rendered(t, "cp-1=10.0.0.11:6443"), rendered(t, "cp-1=10.0.0.11:6443", "cp-2=10.0.0.12:6443")
@@ -286,6 +328,15 @@ func TestInstallFails(t *testing.T) {
 				return nil
 			})
 		}, "config undone", phases.CodeFailed, []host.ServiceAction{host.EnableService, host.ReloadService}},
+		"NotTakenUp": {"its new workers cannot start, and the old ones go on", func(h *balancerHost) {
+			h.workers("7 8", "7 8")
+			h.Handle("systemctl", func(argv []string) ([]byte, error) {
+				if argv[2] == "--property=MainPID" {
+					return []byte("1\n"), nil
+				}
+				return []byte("Reload failed!\n"), nil
+			})
+		}, "config undone", phases.CodeFailed, []host.ServiceAction{host.EnableService, host.ReloadService, host.ReloadService}},
 		"NotServing": {"it does not listen with the new file", func(h *balancerHost) {
 			h.dial = func() error {
 				if strings.Contains(h.served, "cp-2") {

@@ -32,8 +32,18 @@ func applyReload(ctx context.Context, t *Task) error {
 	if err := s.Enable(ctx, t.Program.Unit()); err != nil {
 		return err
 	}
+	status, err := s.Status(ctx, t.Program.Unit())
+	if err != nil {
+		return err
+	}
+	before := t.workers(ctx)
 	if err := again(ctx, s, t.Program.Unit()); err != nil {
 		return err
+	}
+	if status.Active && !t.DryRun {
+		if err := t.takenUp(ctx, before); err != nil {
+			return err
+		}
 	}
 	return loaded(ctx, t.Host, t.Program.Unit(), t.Config)
 }

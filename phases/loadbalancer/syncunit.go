@@ -15,7 +15,7 @@ import (
 // The unit that follows the control planes.
 const (
 	SyncUnit = "hactl-lb-sync.service"
-	syncFile = "/etc/systemd/system/" + SyncUnit
+	SyncFile = "/etc/systemd/system/" + SyncUnit
 )
 
 // Unit is what SyncPhase works from.
@@ -33,7 +33,7 @@ func SyncPhase() phases.Phase[Unit] {
 	return phases.Phase[Unit]{
 		Name:   "sync",
 		Title:  "follow the control planes that join and leave",
-		Writes: []string{syncFile},
+		Writes: []string{SyncFile},
 		Skip: func(u *Unit) string {
 			if len(u.Command) == 0 {
 				return "without --sync"
@@ -46,7 +46,7 @@ func SyncPhase() phases.Phase[Unit] {
 }
 
 func observeUnit(ctx context.Context, u *Unit) (phases.State, error) {
-	have, err := u.Host.ReadFile(ctx, syncFile)
+	have, err := u.Host.ReadFile(ctx, SyncFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return phases.Missing, nil
 	}
@@ -57,7 +57,7 @@ func observeUnit(ctx context.Context, u *Unit) (phases.State, error) {
 }
 
 func applyUnit(ctx context.Context, u *Unit) error {
-	if err := u.Host.WriteFile(ctx, syncFile, u.render(), 0o644); err != nil {
+	if err := u.Host.WriteFile(ctx, SyncFile, u.render(), 0o644); err != nil {
 		return err
 	}
 	s := u.Host.Services()
