@@ -44,6 +44,7 @@ type cluster struct {
 
 	mu   sync.Mutex
 	data map[string]string // of cluster-info; nil: there is none
+	made time.Time         // when cluster-info was made; zero: nobody says
 	// answer, if not nil, takes the place of the cluster's own: it says
 	// whether it answered.
 	answer func(w http.ResponseWriter, r *http.Request) bool
@@ -162,7 +163,10 @@ func (c *cluster) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case c.data == nil:
 		refuse(w, http.StatusNotFound, metav1.StatusReasonNotFound)
 	default:
-		reply(w, http.StatusOK, corev1.ConfigMap{TypeMeta: metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"}, Data: c.data})
+		reply(w, http.StatusOK, corev1.ConfigMap{
+			TypeMeta:   metav1.TypeMeta{Kind: "ConfigMap", APIVersion: "v1"},
+			ObjectMeta: metav1.ObjectMeta{CreationTimestamp: metav1.NewTime(c.made)}, Data: c.data,
+		})
 	}
 }
 

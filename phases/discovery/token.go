@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/client-go/tools/clientcmd"
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
@@ -84,13 +85,24 @@ func (t *Task) firstAnswer(a *answer, err error) *verdict {
 		return &verdict{fault: otherCluster(url, cas, d.CACertHashes)}
 	case !known:
 		return &verdict{
-			status: "no signature for token " + id + " yet", patience: settle,
+			status: "no signature for token " + id + " yet", patience: t.signing(a),
 			fault: unknownToken(url, id, signers(a)),
 		}
 	case !genuine:
 		return &verdict{fault: badSignature(url, id)}
 	}
 	return nil
+}
+
+// signing is how long the signature for a token may be missing. In a new
+// cluster the first one takes longer: the controller-manager that signs is
+// still starting, and waits for its leader election.
+func (t *Task) signing(a *answer) time.Duration {
+	age := t.now().Add(a.skew).Sub(a.info.CreationTimestamp.Time)
+	if len(signers(a)) == 0 && age < young {
+		return young
+	}
+	return settle
 }
 
 // pinned are the CAs that the user named; without a pin, all.

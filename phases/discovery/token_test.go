@@ -166,6 +166,15 @@ func TestRefusedByToken(t *testing.T) {
 			delete(c.data, "jws-kubeconfig-abcdef")
 			c.sign(otherToken)
 		}, phases.CodeFailed, `no token "abcdef"`, 10 * time.Second},
+		"OtherTokens": {"the cluster is new, and signed for another token", func(_ *testing.T, c *cluster, _ *Task) {
+			c.made = time.Now()
+			delete(c.data, "jws-kubeconfig-abcdef")
+			c.sign(otherToken)
+		}, phases.CodeFailed, `no token "abcdef"`, 10 * time.Second},
+		"NewNoTokens": {"no token is signed, and the cluster is no longer new", func(_ *testing.T, c *cluster, _ *Task) {
+			c.made = time.Now()
+			delete(c.data, "jws-kubeconfig-abcdef")
+		}, phases.CodeFailed, `no token "abcdef"`, 61 * time.Second},
 		"NoTokens": {"no token is signed", func(_ *testing.T, c *cluster, _ *Task) {
 			delete(c.data, "jws-kubeconfig-abcdef")
 		}, phases.CodeFailed, `no token "abcdef"`, 10 * time.Second},
@@ -282,6 +291,10 @@ func TestFindLater(t *testing.T) {
 				return true
 			}
 		}, 30 * time.Second, func(c *cluster) { c.answer = nil }},
+		"FirstSignature": {"the controller-manager of a new cluster still starts", func(c *cluster) {
+			c.made = time.Now()
+			delete(c.data, "jws-kubeconfig-abcdef")
+		}, 40 * time.Second, func(c *cluster) { c.sign(goodToken) }},
 		"Info": {"init has not come to phase bootstrap-token", func(c *cluster) {
 			data := c.data
 			c.data = nil

@@ -90,12 +90,15 @@ func words(err error) string {
 }
 
 // pods lists the control plane's static pods, which tell where things are.
+// Those of a node that was deleted stay for a minute, and tell nothing.
 func pods(ctx context.Context, api *later[kube.API]) ([]corev1.Pod, error) {
-	list := &corev1.PodList{}
+	list, nodes := &corev1.PodList{}, &corev1.NodeList{}
 	err := ask(ctx, api, func(ctx context.Context, a kube.API) error {
-		return a.List(ctx, list, metav1.NamespaceSystem, "tier=control-plane")
+		return errors.Join(a.List(ctx, nodes, "", ""), a.List(ctx, list, metav1.NamespaceSystem, "tier=control-plane"))
 	})
-	return list.Items, err
+	return slices.DeleteFunc(list.Items, func(p corev1.Pod) bool {
+		return err == nil && !slices.ContainsFunc(nodes.Items, func(n corev1.Node) bool { return n.Name == p.Spec.NodeName })
+	}), err
 }
 
 func nodes(ctx context.Context, api *later[kube.API]) Nodes {

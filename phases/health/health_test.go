@@ -129,6 +129,13 @@ func TestGatherAndJudge(t *testing.T) {
 				w.t.Fatal(err)
 			}
 		}, []string{"etcd member cp-3 belongs to no node"}},
+		"Removed": {"the pods of a removed node stay for a minute", func(w *world) {
+			report, _ := w.etcd.Health(w.t.Context())
+			if err := errors.Join(w.api.Delete(w.t.Context(), node("cp-3", "")), w.etcd.Remove(w.t.Context(), report.Members[2].ID)); err != nil {
+				w.t.Fatal(err)
+			}
+			w.answers["https://10.0.0.13:6443"] = hang
+		}, []string{"with two voting members"}},
 		"AlarmAndLag": {"the member says so itself", func(w *world) {
 			if err := w.etcd.Edit("cp-3", func(m *etcd.MemberHealth) { m.Alarms, m.Lag = []string{"NOSPACE"}, 5000 }); err != nil {
 				w.t.Fatal(err)

@@ -158,6 +158,8 @@ func (r *Report) machine(name string) (Finding, bool) {
 	}
 	for _, m := range r.Etcd.Members {
 		if m.Name == name && m.Error != "" && m.Role != Learner {
+			// The API learns a minute later that a node is not ready.
+			gone = true
 			what = append(what, "its etcd member does not answer")
 			fix = append(fix, "crictl ps -a --name etcd")
 		}

@@ -166,59 +166,6 @@ func (t *Task) unsafe(m etcd.Member, why error) error {
 	return f
 }
 
-// alive refuses a node that still runs, unless it is forced.
-func (t *Task) alive(ctx context.Context, node *corev1.Node, own []etcd.MemberHealth) error {
-	var signs []string
-	if node != nil && ready(node) {
-		signs = append(signs, "its kubelet reports that it is ready")
-	}
-	for _, m := range own {
-		if m.Err == nil {
-			signs = append(signs, "its etcd member answers")
-		}
-	}
-	if len(signs) == 0 {
-		return nil
-	}
-	cost := t.cost()
-	if t.Force {
-		phases.Warn(ctx, fmt.Sprintf("%s is alive (%s): %s", t.Name, strings.Join(signs, ", "), cost))
-		return nil
-	}
-	fixes := []string{"on " + t.Name + ", which cleans up there too: hactl reset"}
-	if t.Result.Worker {
-		fixes = append([]string{"move its pods away: " + drain(t.Name)}, fixes...)
-	}
-	return &phases.Fault{
-		What: t.Name + " is alive: removing it from here would cost more than it needs to",
-		Why:  fmt.Errorf("%s; %s", strings.Join(signs, ", "), cost),
-		Fixes: append(fixes,
-			"if its machine died just now, wait a minute and run the same command again",
-			"or accept what it costs: --force"),
-		Exit: phases.CodeUnsafe,
-	}
-}
-
-// cost says what becomes of a node that is removed while it is alive.
-func (t *Task) cost() string {
-	text := "its kubelet goes on running pods that the cluster no longer knows"
-	if before, after := t.Result.VotersBefore, t.Result.VotersAfter; before != after {
-		text += fmt.Sprintf(", its API server loses its etcd, and etcd goes from %d to %d voting members (failure tolerance %d → %d)",
-			before, after, etcd.Tolerance(before), etcd.Tolerance(after))
-	}
-	return text
-}
-
-func drain(name string) string {
-	return "kubectl drain " + name + " --ignore-daemonsets --delete-emptydir-data"
-}
-
-func ready(n *corev1.Node) bool {
-	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
-		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
-	})
-}
-
 func (t *Task) isHere() error {
 	return &phases.Fault{
 		What:  t.Name + " is this node",

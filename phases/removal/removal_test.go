@@ -92,6 +92,23 @@ func (w *world) burn(n int) {
 	}
 }
 
+// dies is burn, seen before the cluster takes the node for lost.
+func (w *world) dies(n int) {
+	w.t.Helper()
+	if err := w.etcd.Kill(fmt.Sprintf("cp-%d", n)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// renew renews a node's lease, as its kubelet does.
+func (w *world) renew(name string) {
+	now := metav1.NowMicro()
+	w.set(&coordinationv1.Lease{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-node-lease", Name: name},
+		Spec:       coordinationv1.LeaseSpec{HolderIdentity: &name, RenewTime: &now},
+	})
+}
+
 func (w *world) run(ctx context.Context) (warnings []string, err error) {
 	err = phases.Run(ctx, removal.Phases(), &w.task, phases.Options{Notify: func(e phases.Event) {
 		if e.Kind == phases.Warning {
@@ -139,6 +156,12 @@ func TestRemove(t *testing.T) {
 		"Dead": {
 			reason: "all that was the node's goes, and nothing else",
 			name:   "cp-2", change: func(w *world) { w.burn(2) },
+			gone:   []string{"lease apiserver-bbb", "lease cp-2", "lease hactl-etcd-join", "member cp-2", "node cp-2"},
+			before: 3, after: 2,
+		},
+		"DiedJustNow": {
+			reason: "the cluster still takes the node for ready, but it gives no sign of life",
+			name:   "cp-2", change: func(w *world) { w.dies(2) },
 			gone:   []string{"lease apiserver-bbb", "lease cp-2", "lease hactl-etcd-join", "member cp-2", "node cp-2"},
 			before: 3, after: 2,
 		},
@@ -251,7 +274,11 @@ func TestRefuse(t *testing.T) {
 		"Unknown":   {"a typing error must not look like success", "cp-22", func(*world) {}, phases.CodeUsage, `named "cp-22"`},
 		"Ready":     {"the kubelet is alive", "w-1", func(*world) {}, phases.CodeUnsafe, "its kubelet reports that it is ready"},
 		"Answers":   {"only the kubelet is dead", "cp-2", func(w *world) { w.node("cp-2", "10.0.0.12", false) }, phases.CodeUnsafe, "its etcd member answers"},
-		"NoQuorum":  {"etcd cannot change anything", "cp-2", func(w *world) { w.burn(2); w.burn(3) }, phases.CodeUnsafe, "1 of 3 voting members answer"},
+		"Renews": {"only its etcd is dead", "cp-2", func(w *world) {
+			w.dies(2)
+			time.AfterFunc(9*time.Second, func() { w.renew("cp-2") })
+		}, phases.CodeUnsafe, "its kubelet reports that it is ready"},
+		"NoQuorum": {"etcd cannot change anything", "cp-2", func(w *world) { w.burn(2); w.burn(3) }, phases.CodeUnsafe, "1 of 3 voting members answer"},
 		"Forced": {"force does not buy a quorum", "cp-3", func(w *world) {
 			w.burn(2)
 			w.task.Force = true
