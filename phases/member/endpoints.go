@@ -93,11 +93,16 @@ func learnersOf(p *corev1.Pod) string {
 }
 
 // learnersAtOnce is how many learners every member is known to take at a
-// time; zero if no member is known. A member whose pod the API does not show
-// yet was joined by a tool that takes its turn, with the same flags as the
-// others.
+// time. A member whose pod the API does not show yet was made with the
+// cluster's configuration, as this node's is: the kubelet of a first control
+// plane needs some seconds to show its pods.
 func (j *joiner) learnersAtOnce() int {
 	least := 0
+	if len(j.pods) == 0 {
+		if own, err := j.pod(initial{}).Patched(); err == nil {
+			least, _ = strconv.Atoi(learnersOf(own)) // zero if it is not set
+		}
+	}
 	for i := range j.pods {
 		n, err := strconv.Atoi(learnersOf(&j.pods[i]))
 		if err != nil {

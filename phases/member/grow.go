@@ -13,7 +13,6 @@ import (
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/wait"
-	"github.com/hactl/hactl/templates/staticpod"
 )
 
 // The configuration fields of the limits.
@@ -28,7 +27,7 @@ const (
 func (j *joiner) dropOld(ctx context.Context, v view) error {
 	phases.Report(ctx, fmt.Sprintf("etcd member %s at %s does not answer and has no data here: this node's new member takes its place",
 		v.own.Name, j.peerURL()))
-	if err := j.Files.Remove(ctx, staticpod.Path(j.Dir, Name)); err != nil {
+	if err := j.vacate(ctx); err != nil {
 		return err
 	}
 	err := wait.For(ctx, j.Timeouts.Etcd, wait.Condition{
@@ -179,6 +178,9 @@ func (j *joiner) put(ctx context.Context, in initial) error {
 	if same {
 		return nil
 	}
+	if err := j.vacate(ctx); err != nil {
+		return err
+	}
 	return j.write(ctx, in)
 }
 
@@ -207,6 +209,9 @@ func (j *joiner) promote(ctx context.Context, id uint64) error {
 			all, err := j.tryPromote(ctx, id)
 			before = max(before, all)
 			stuck.look(ctx, err)
+			if errors.Is(err, errSilent) {
+				return false, errSilent.Error(), nil
+			}
 			if errors.Is(err, etcd.ErrNotReady) || transient(err) {
 				return false, err.Error(), nil
 			}

@@ -28,6 +28,10 @@ type JoinTask struct {
 	// Restart ends this node's etcd, which the kubelet then starts anew. Nil
 	// means that it is never done.
 	Restart func(ctx context.Context) error
+	// Forget ends this node's pod of etcd, whose manifest is gone, and has the
+	// kubelet know nothing of it any more. It does nothing if there is no such
+	// pod. Nil means that there never is one: a dry run.
+	Forget func(ctx context.Context) error
 	// Imagined says that no etcd is really started: a dry run.
 	Imagined bool
 

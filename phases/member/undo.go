@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"path"
 	"slices"
-
-	"github.com/hactl/hactl/templates/staticpod"
 )
 
 // undoJoin takes back this node's member as long as it has no vote. A voting
@@ -53,7 +51,7 @@ func undoJoin(ctx context.Context, t *JoinTask) (err error) {
 // whenever it is interrupted, what is left is a member to go on with, and
 // never data that belongs to no member.
 func (t *JoinTask) clear(ctx context.Context) error {
-	if err := t.Files.Remove(ctx, staticpod.Path(t.Dir, Name)); err != nil {
+	if err := t.vacate(ctx); err != nil {
 		return err
 	}
 	return t.Files.RemoveAll(ctx, t.walDir())

@@ -81,6 +81,8 @@ type node struct {
 	n int
 	// idle keeps the kubelet from starting anything.
 	idle bool
+	// runs says that the kubelet knows a pod of etcd.
+	runs bool
 	// step runs before each call of a port, and may fail it.
 	step func(call string) error
 	// after runs after each call of a port that changed something.
@@ -99,7 +101,7 @@ func (n *node) task() *member.JoinTask {
 	c := load(n.w.t, "default")
 	t := &member.JoinTask{
 		Task: member.Task{Files: n, Cluster: &c.Cluster, Local: c.Local, NodeName: n.name(), Timeouts: c.Timeouts, Dir: dir},
-		API:  api{n.w.api, n}, Etcd: n.dial,
+		API:  api{n.w.api, n}, Etcd: n.dial, Forget: n.forget,
 	}
 	for _, flag := range n.w.flags {
 		name, value, _ := strings.Cut(strings.TrimPrefix(flag, "--"), "=")
@@ -140,16 +142,33 @@ func (n *node) WriteFile(ctx context.Context, path string, data []byte, perm fs.
 }
 
 func (n *node) Remove(ctx context.Context, path string) error {
-	return n.do("remove", func() error {
-		if path == manifest {
-			_ = n.w.etcd.Kill(n.name()) // if it runs
-		}
-		return n.Memory.Remove(ctx, path)
-	})
+	return n.do("remove", func() error { return n.Memory.Remove(ctx, path) })
 }
 
 func (n *node) RemoveAll(ctx context.Context, path string) error {
 	return n.do("remove all", func() error { return n.Memory.RemoveAll(ctx, path) })
+}
+
+// forget ends etcd and starts the kubelet anew.
+func (n *node) forget(context.Context) error {
+	return n.do("forget", func() error {
+		_ = n.w.etcd.Kill(n.name()) // if it runs
+		n.w.mu.Lock()
+		n.runs = false
+		n.w.mu.Unlock()
+		time.AfterFunc(time.Second, n.kubelet)
+		return nil
+	})
+}
+
+// holds says whether the kubelet has a pod already: it has no API server yet,
+// and so never ends it for another.
+func (n *node) holds() bool {
+	n.w.mu.Lock()
+	defer n.w.mu.Unlock()
+	had := n.runs
+	n.runs = true
+	return had
 }
 
 // kubelet starts the etcd of the manifest, if there still is one.
@@ -161,6 +180,9 @@ func (n *node) kubelet() {
 	data, err := n.ReadFile(ctx, manifest)
 	if err != nil {
 		return // it is gone again
+	}
+	if n.holds() {
+		return
 	}
 	pod := &corev1.Pod{}
 	if err := yaml.UnmarshalStrict(data, pod); err != nil {
