@@ -52,6 +52,8 @@ type Joining struct {
 	spread       addons.Spread
 
 	found *discovery.Found
+	// noToken is why the kubelet cannot bootstrap with what is found.
+	noToken error
 }
 
 // JoinPhases is join, from top to bottom. A worker has only some of them.
@@ -126,6 +128,9 @@ func entering(p phases.Phase[Joining]) phases.Phase[Joining] {
 		if err := s.enter(ctx); err != nil {
 			return phases.Missing, err
 		}
+		if s.kubelet.Join.Bootstrap != nil && s.noToken != nil {
+			return phases.Missing, s.noToken
+		}
 		return observe(ctx, s)
 	}
 	return p
@@ -164,19 +169,13 @@ func joinOver(ctx context.Context, p ports, in JoinInput, title func(string), no
 	if o.Skip, err = phases.Resolve(list, in.Skip); err != nil {
 		return nil, err
 	}
-	if in.Config.ControlPlane == nil && len(in.Only) == 0 {
-		list = slices.DeleteFunc(list, func(p phases.Phase[Joining]) bool { return !slices.Contains(workerPhases, p.Name) })
-	}
 	in.Only = o.Only
 	if err := needsControlPlane(in); err != nil {
 		return nil, err
 	}
-	if in.Config.DryRun { // whose node never gets ready
-		list = slices.DeleteFunc(list, func(p phases.Phase[Joining]) bool { return p.Name == addons.SpreadPhase().Name })
-	}
 	m := newMachine(p, in.Config.DryRun)
 	defer m.close()
-	if err := m.hold(ctx, strings.TrimSuffix("hactl join phase "+strings.Join(in.Only, " "), " phase ")); err != nil {
+	if err := m.hold(ctx, joinCommand(in.Only)); err != nil {
 		return nil, err
 	}
 	j := &joiner{machine: m, in: in}
@@ -197,8 +196,31 @@ func joinOver(ctx context.Context, p ports, in JoinInput, title func(string), no
 		return nil, err
 	}
 	defer s.pki.Keys.Close()
-	if err := phases.Run(ctx, list, s, o); err != nil {
+	if err := phases.Run(ctx, j.list(list), s, o); err != nil {
 		return nil, err
 	}
+	if len(in.Only) > 0 {
+		if err := m.repatch(ctx, in.Config.PatchesDir); err != nil {
+			return nil, err
+		}
+	}
 	return j.result(ctx, s)
+}
+
+// joinCommand is what other processes are told of this one.
+func joinCommand(only []string) string {
+	if len(only) == 0 {
+		return "hactl join"
+	}
+	return "hactl join phase " + strings.Join(only, " ")
+}
+
+// list leaves out the phases that this run has no use for: those of control
+// planes on a worker and, in a dry run, the one that waits for the node to be
+// Ready.
+func (j *joiner) list(all []phases.Phase[Joining]) []phases.Phase[Joining] {
+	return slices.DeleteFunc(all, func(p phases.Phase[Joining]) bool {
+		return j.worker() && !slices.Contains(workerPhases, p.Name) ||
+			j.in.Config.DryRun && p.Name == addons.SpreadPhase().Name
+	})
 }

@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -17,10 +16,10 @@ import (
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/kubeconfig"
 	"github.com/hactl/hactl/phases/pki"
 	"github.com/hactl/hactl/phases/preflight"
-	"github.com/hactl/hactl/templates/staticpod"
 )
 
 // preflightTask makes the task of the checks.
@@ -43,7 +42,7 @@ func (j *joiner) preflightTask(s *Joining) preflight.Task {
 		Absent: []string{
 			path.Join(config.KubernetesDir, "kubelet.conf"), path.Join(config.KubernetesDir, "bootstrap-kubelet.conf"), j.in.Config.CACertPath,
 		},
-		AlreadyInitialised: func(ctx context.Context) (bool, error) { return j.resumed(ctx) },
+		AlreadyInitialised: func(context.Context) (bool, error) { return j.resumed, nil },
 		Extra: []preflight.Check{
 			{Name: "NodeName", Run: func(ctx context.Context) ([]string, error) { return nil, j.nameIsFree(ctx) }},
 		},
@@ -62,14 +61,7 @@ func (j *joiner) controlPlaneChecks(t *preflight.Task, s *Joining) {
 	if l := c.Cluster.Etcd.Local; l != nil {
 		t.EtcdDataDir = l.DataDir
 	}
-	// The checks run at the same time, and two of them want it.
-	var first sync.Once
-	var rehearsed *rehearsal
-	var failed error
-	once := func(ctx context.Context) (*rehearsal, error) {
-		first.Do(func() { rehearsed, failed = j.rehearse(ctx, s) })
-		return rehearsed, failed
-	}
+	once := j.rehearseOnce(s)
 	t.Peers = func(ctx context.Context) ([]preflight.Peer, error) {
 		r, err := once(ctx)
 		if err != nil {
@@ -88,16 +80,30 @@ func (j *joiner) controlPlaneChecks(t *preflight.Task, s *Joining) {
 			return nil, errors.Join(pki.Problems(ctx, &with)...)
 		}},
 		preflight.Check{Name: "Kubeconfigs", Run: func(ctx context.Context) ([]string, error) {
-			return nil, errors.Join(kubeconfig.Problems(ctx, &s.kubeconfig)...)
+			r, err := once(ctx)
+			if err != nil {
+				return nil, nil // another check says why
+			}
+			with := s.kubeconfig
+			with.Host = r.files
+			return nil, errors.Join(kubeconfig.JoinProblems(ctx, &with)...)
 		}},
 		preflight.Check{Name: "MustMatch", Run: func(context.Context) ([]string, error) { return nil, j.mustMatch() }},
 		preflight.Check{Name: "FilesOfTheCluster", Run: func(ctx context.Context) ([]string, error) { return nil, j.filesAreHere(ctx) }},
 	)
+	t.Extra = append(t.Extra, j.externalJoin(func(ctx context.Context) (host.Files, error) {
+		r, err := once(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return r.files, nil
+	})...)
 }
 
-// resumed says whether an earlier try of this node to join this cluster goes
-// on: one of its files holds the cluster's CA.
-func (j *joiner) resumed(ctx context.Context) (bool, error) {
+// again says whether an earlier try of this node to join this cluster goes
+// on: one of its files holds the cluster's CA. A node of another cluster is
+// refused.
+func (j *joiner) again(ctx context.Context) (bool, error) {
 	for _, name := range []string{"kubelet.conf", "bootstrap-kubelet.conf", "admin.conf"} {
 		file := path.Join(config.KubernetesDir, name)
 		data, err := j.host.ReadFile(ctx, file)
@@ -121,18 +127,14 @@ func (j *joiner) resumed(ctx context.Context) (bool, error) {
 		}
 		return true, nil
 	}
-	// A control plane writes its certificates first.
-	if j.in.Config.ControlPlane == nil {
+	if !j.worker() { // whose CA may have been brought by hand
 		return false, nil
 	}
-	ca, err := j.host.ReadFile(ctx, path.Join(j.settled.Cluster.CertificatesDir, "ca.crt"))
+	ca, err := j.host.ReadFile(ctx, j.in.Config.CACertPath)
 	if errors.Is(err, fs.ErrNotExist) {
 		return false, nil
 	}
-	if err != nil {
-		return false, err
-	}
-	return sameCA(ca, j.found.CA) && j.any(ctx, []string{staticpod.Path(config.ManifestsDir, "kube-apiserver")}), nil
+	return sameCA(ca, j.found.CA), err
 }
 
 // nameIsFree wants no other machine to be a node of this name. A node that
@@ -159,6 +161,9 @@ func (j *joiner) nameIsFree(ctx context.Context) error {
 	}
 	if at == "" && !isReady(n) {
 		return nil
+	}
+	if at == "" {
+		at = "an address that it does not tell"
 	}
 	return &phases.Fault{
 		What: fmt.Sprintf("the cluster has a node %s already, at %s", name, at),
@@ -205,32 +210,5 @@ func (j *joiner) mustMatch() error {
 			"to see the cluster's: hactl config view",
 		},
 		Exit: phases.CodePreflight,
-	}
-}
-
-// filesAreHere wants every file of the machine that the cluster's
-// configuration hands to a component: without it the component does not
-// start.
-func (j *joiner) filesAreHere(ctx context.Context) error {
-	cl := &j.settled.Cluster
-	var missing []string
-	for _, c := range []config.Component{cl.APIServer, cl.ControllerManager, cl.Scheduler} {
-		for _, v := range c.ExtraVolumes {
-			if v.PathType == corev1.HostPathDirectoryOrCreate || v.PathType == corev1.HostPathFileOrCreate {
-				continue
-			}
-			if !j.any(ctx, []string{v.HostPath}) && !slices.Contains(missing, v.HostPath) {
-				missing = append(missing, v.HostPath)
-			}
-		}
-	}
-	if len(missing) == 0 {
-		return nil
-	}
-	return &phases.Fault{
-		What:  "missing on this machine: " + strings.Join(missing, ", "),
-		Why:   errors.New("the cluster's configuration gives it to the components of every control plane (extraVolumes)"),
-		Fixes: []string{"copy it from another control-plane node, with the same mode and owner"},
-		Exit:  phases.CodePreflight,
 	}
 }

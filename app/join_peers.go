@@ -7,6 +7,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -51,6 +52,17 @@ func (j *joiner) rehearse(ctx context.Context, s *Joining) (*rehearsal, error) {
 	}
 	r.admin = j.dialAPI(r.files, j.found.Endpoint, []string{path.Join(config.KubernetesDir, "admin.conf")})
 	return r, nil
+}
+
+// rehearseOnce rehearses for several checks, which run at the same time.
+func (j *joiner) rehearseOnce(s *Joining) func(context.Context) (*rehearsal, error) {
+	var first sync.Once
+	var rehearsed *rehearsal
+	var failed error
+	return func(ctx context.Context) (*rehearsal, error) {
+		first.Do(func() { rehearsed, failed = j.rehearse(ctx, s) })
+		return rehearsed, failed
+	}
 }
 
 // inner is an error without the phase of the rehearsal that it came from.

@@ -34,6 +34,11 @@ type joiner struct {
 	// settled is what this node will run, out of the cluster's configuration
 	// and this node's own.
 	settled *config.Init
+	// remembered says that the cluster is known from what an earlier run left,
+	// not found anew.
+	remembered bool
+	// resumed says that an earlier run to join this cluster goes on.
+	resumed bool
 	// members are what a dry run would make of etcd; nil in a real run.
 	members *etcd.Overlay
 }
@@ -133,6 +138,7 @@ func (j *joiner) seek(ctx context.Context) (*discovery.Found, error) {
 	d := j.in.Config.Discovery
 	known, knownErr := j.known(ctx)
 	if d.Token == nil && d.File == nil {
+		j.remembered = true
 		if known == nil {
 			return nil, &phases.Fault{
 				What:  "nothing says how to find the cluster",
@@ -144,18 +150,21 @@ func (j *joiner) seek(ctx context.Context) (*discovery.Found, error) {
 		return known, nil
 	}
 	found, err := j.discovery(ctx, &discovery.Task{Discovery: d, Files: j.host, Limit: j.in.Config.Timeouts.Discovery, Now: j.now})
-	if err == nil {
-		return found, nil
+	if err == nil || ctx.Err() != nil {
+		return found, err
 	}
 	var unsafe *phases.Fault
 	if errors.As(err, &unsafe) && unsafe.Exit == phases.CodeUnsafe || known == nil || !pinned(known.CA, d) {
 		return nil, err
 	}
+	j.remembered = true
 	phases.Warn(ctx, fmt.Sprintf("the cluster could not be found anew, so what an earlier run left on this node is used: %v", err))
 	return known, nil
 }
 
-// known is the cluster that a kubeconfig on this node leads to.
+// known is the cluster that a kubeconfig on this node leads to. One whose
+// certificate is not there yet leads nowhere: the kubelet writes its file
+// first.
 func (j *joiner) known(ctx context.Context) (*discovery.Found, error) {
 	for _, name := range []string{"admin.conf", "kubelet.conf"} {
 		file := path.Join(config.KubernetesDir, name)
@@ -166,14 +175,28 @@ func (j *joiner) known(ctx context.Context) (*discovery.Found, error) {
 		if err != nil {
 			return nil, err
 		}
-		return foundIn(file, data)
+		found, err := foundIn(file, data)
+		if err == nil && !j.canLogIn(ctx, found) {
+			continue
+		}
+		return found, err
 	}
-	return nil, errors.New("there is neither admin.conf nor kubelet.conf in " + config.KubernetesDir)
+	return nil, errors.New("in " + config.KubernetesDir + ", neither admin.conf nor kubelet.conf leads to a cluster")
+}
+
+// canLogIn says whether the client certificate that a kubeconfig points to is
+// there.
+func (j *joiner) canLogIn(ctx context.Context, f *discovery.Found) bool {
+	user := f.Kubeconfig.AuthInfos[f.Kubeconfig.Contexts[f.Kubeconfig.CurrentContext].AuthInfo]
+	return user != nil && (user.ClientCertificate == "" || j.any(ctx, []string{user.ClientCertificate}))
 }
 
 // foundIn is the cluster that a kubeconfig leads to. Errors do not quote it.
 func foundIn(file string, data []byte) (*discovery.Found, error) {
-	bad := fmt.Errorf("%s is no kubeconfig with a cluster and its CA", file)
+	bad := &phases.Fault{
+		What:  file + " is no kubeconfig with a cluster and its CA",
+		Fixes: []string{"move it away, and run the same command again"},
+	}
 	conf, err := clientcmd.Load(data)
 	if err != nil {
 		return nil, bad

@@ -2,8 +2,10 @@ package app
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"path"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,6 +18,7 @@ import (
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/addons"
 	"github.com/hactl/hactl/phases/controlplane"
+	"github.com/hactl/hactl/phases/cri"
 	"github.com/hactl/hactl/phases/journal"
 	"github.com/hactl/hactl/phases/kube"
 	"github.com/hactl/hactl/phases/kubeconfig"
@@ -38,16 +41,22 @@ func (j *joiner) tasks(ctx context.Context, notify func(phases.Event)) (*Joining
 	if err := j.remember(ctx); err != nil {
 		return nil, err
 	}
+	if err := j.noInit(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if j.resumed, err = j.again(ctx); err != nil {
+		return nil, err
+	}
 	var set *patch.Set
 	if needs(j.in.Only, joinPatched) {
-		var err error
 		if set, err = j.patches(ctx, c.PatchesDir, notify); err != nil {
 			return nil, err
 		}
 	}
 	j.openRuntime(c.Node.CRISocket)
 	s := &Joining{
-		found: j.found,
+		found: j.found, noToken: j.noToken(ctx),
 		kubelet: kubelet.Task{
 			Host: j.host, Cluster: &c.Cluster, Node: &c.Node, Dir: config.KubeletDir, ConfDir: config.KubernetesDir, Patches: set,
 			Join: j.kubeletJoin(),
@@ -65,6 +74,28 @@ func (j *joiner) tasks(ctx context.Context, notify func(phases.Event)) (*Joining
 	}
 	s.journal = journal.Task{Files: j.host, Record: j.recordOfJoin()}
 	return s, nil
+}
+
+// noToken is why the kubelet cannot bootstrap: what an earlier run left lets
+// others in. It is nil once the kubelet is in.
+func (j *joiner) noToken(ctx context.Context) error {
+	if !j.remembered {
+		return nil
+	}
+	if file := path.Join(config.KubernetesDir, "kubelet.conf"); j.any(ctx, []string{file}) {
+		data, err := j.host.ReadFile(ctx, file)
+		if err != nil {
+			return err
+		}
+		if there, err := foundIn(file, data); err != nil || j.canLogIn(ctx, there) {
+			return err
+		}
+	}
+	return &phases.Fault{
+		What:  "the kubelet is not in the cluster yet, and no valid token lets it in",
+		Why:   errors.New("what an earlier run left on this node is for administrators only"),
+		Fixes: []string{"run the same command with a new token; on a control-plane node: hactl token create --print-join-command"},
+	}
 }
 
 // joinPatched are the phases that write what users can patch.
@@ -102,17 +133,60 @@ func (j *joiner) controlPlane(ctx context.Context, s *Joining, set *patch.Set) {
 			Files: j.host, Cluster: cl, Local: c.Local, NodeName: c.Node.Name, Timeouts: c.Timeouts, Environ: j.in.Environ,
 			Dir: config.ManifestsDir, Patches: set,
 		},
-		API: others, Etcd: j.etcd, Now: j.now, Imagined: j.files != nil,
+		API: others, Etcd: j.etcd, Now: j.now, Restart: j.restartEtcd, Imagined: j.files != nil,
+	}
+	if j.files == nil {
+		s.member.Forget = j.forgetEtcd
 	}
 	s.ready = ready.Task{Host: j.host, API: own, Runtime: j.runtime, Cluster: cl, Timeouts: c.Timeouts, Dir: config.ManifestsDir, Healthy: j.healthy}
 	s.node = node.Task{API: own, Node: &c.Node, Limit: c.Timeouts.Kubelet}
-	s.spread = addons.Spread{API: own, NodeName: c.Node.Name, Limit: spreadLimit}
+	s.spread = addons.Spread{API: others, NodeName: c.Node.Name, Limit: spreadLimit}
 	j.certificates(ctx, s)
 }
 
 // spreadLimit is how long a node with a pod network takes to be Ready, and
 // some more.
 const spreadLimit = 20 * time.Second
+
+// restartEtcd ends this node's etcd; the kubelet starts it anew.
+func (j *joiner) restartEtcd(ctx context.Context) error {
+	list, err := j.runtime.Containers(ctx, cri.Filter{Namespace: metav1.NamespaceSystem, Name: member.Name})
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		if c.State == cri.Running {
+			return j.runtime.StopContainer(ctx, c.ID)
+		}
+	}
+	return nil
+}
+
+// forgetEtcd ends this node's pods of etcd, if there are any, and starts the
+// kubelet without a memory of them.
+func (j *joiner) forgetEtcd(ctx context.Context) error {
+	pods, err := j.runtime.Sandboxes(ctx)
+	if err != nil {
+		return err
+	}
+	pods = slices.DeleteFunc(pods, func(s cri.Sandbox) bool {
+		return s.Namespace != metav1.NamespaceSystem || s.Pod != member.Name+"-"+j.settled.Node.Name
+	})
+	if len(pods) == 0 {
+		return nil
+	}
+	if err := j.host.Services().Stop(ctx, config.KubeletUnit); err != nil {
+		return err
+	}
+	for _, p := range pods {
+		// One that does not stop may be removable all the same.
+		stopped := j.runtime.StopSandbox(ctx, p.ID)
+		if err := j.runtime.RemoveSandbox(ctx, p.ID); err != nil {
+			return errors.Join(stopped, err)
+		}
+	}
+	return j.host.Services().Start(ctx, config.KubeletUnit)
+}
 
 // imaginedNode is a cluster in which the kubelet of a dry run has registered
 // its node.
@@ -125,7 +199,7 @@ func (i imaginedNode) Get(ctx context.Context, obj kube.Object) error {
 	err := i.API.Get(ctx, obj)
 	n, isNode := obj.(*corev1.Node)
 	if isNode && n.Name == i.name && apierrors.IsNotFound(err) {
-		*n = corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: i.name}}
+		*n = corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: i.name, UID: "imagined", ResourceVersion: "1"}}
 		return nil
 	}
 	return err

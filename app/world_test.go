@@ -46,9 +46,11 @@ type world struct {
 	// nodeName is that of the node that the kubelet registers.
 	nodeName string
 
-	// Each change counts; the one that brings fuse to 0 fails.
+	// Each change counts; the one that brings fuse to 0 fails. With dead set,
+	// all later ones do, too: the process has died.
 	changes atomic.Int64
 	fuse    atomic.Int64
+	dead    atomic.Bool
 }
 
 var errFuse = errors.New("the fuse is blown")
@@ -113,7 +115,7 @@ func (w *world) healthy(context.Context, string) error {
 // change counts, and fails if it is the fuse's.
 func (w *world) change() error {
 	w.changes.Add(1)
-	if w.fuse.Add(-1) == 0 {
+	if left := w.fuse.Add(-1); left == 0 || left < 0 && w.dead.Load() {
 		return errFuse
 	}
 	return nil

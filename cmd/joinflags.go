@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"errors"
 	"os"
 	"strings"
 
@@ -75,6 +76,10 @@ func (f *joinFlags) input(flags *pflag.FlagSet, endpoint string, streams Streams
 		in.Config.ControlPlane.CertificateKey = config.Secret(f.certificateKey)
 	}
 	in.Config.DryRun = in.Config.DryRun || f.dryRun
+	in.Config.PatchesDir = absolute(in.Config.PatchesDir)
+	if d := in.Config.Discovery.File; d != nil && !strings.Contains(d.Kubeconfig, "://") {
+		d.Kubeconfig = absolute(d.Kubeconfig)
+	}
 	in.Skip = append(in.Skip, in.Config.SkipPhases...)
 	return in, nil
 }
@@ -177,7 +182,30 @@ func (f *joinFlags) discovery(p *parser, endpoint string) config.Discovery {
 }
 
 // placed says where the user wrote what is wrong with the configuration.
-func (f *joinFlags) placed(err error) error { return placed(err, f.docs, joinFlagOf) }
+func (f *joinFlags) placed(err error) error {
+	var invalid *config.InvalidError
+	if f.docs == nil && errors.As(err, &invalid) {
+		for i := range invalid.Problems {
+			f.inFlags(&invalid.Problems[i])
+		}
+	}
+	return placed(err, f.docs, joinFlagOf)
+}
+
+// inFlags words a problem for those who have no file.
+func (f *joinFlags) inFlags(p *config.Problem) {
+	p.Path, _, _ = strings.Cut(p.Path, "[") // a flag has no numbers
+	switch p.Path {
+	case "discovery":
+		p.Fix = "take the endpoint, --token and --discovery-token-ca-cert-hash from what this prints on a control-plane node: hactl token create --print-join-command"
+	case "discovery.bootstrapToken.caCertHashes":
+		p.Fix = strings.Replace(p.Fix, "set unsafeSkipCAVerification: true", "give --discovery-token-unsafe-skip-ca-verification", 1)
+	case "discovery.tlsBootstrapToken":
+		if f.tlsBootstrapToken == "" {
+			p.Path = "discovery.bootstrapToken.token" // whose value it is
+		}
+	}
+}
 
 // joinFlagOf are the flags of join's settings.
 var joinFlagOf = map[string]string{

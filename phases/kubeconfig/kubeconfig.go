@@ -7,6 +7,7 @@ package kubeconfig
 import (
 	"context"
 	"path"
+	"slices"
 	"time"
 
 	"github.com/hactl/hactl/certs"
@@ -117,14 +118,28 @@ func family(title, caCommand string, list []user) phases.Phase[Task] {
 // fail, all at once, and changes nothing. A CA that is not there yet is no
 // problem as long as no file needs it. What is wrong with the CA itself is
 // left to pki.Problems, so that nothing is told twice.
-func Problems(ctx context.Context, t *Task) []error {
+func Problems(ctx context.Context, t *Task) []error { return t.problems(ctx, users()) }
+
+// JoinProblems is Problems for JoinPhase. The kubelet's file may be missing:
+// without the CA's key, the kubelet bootstraps.
+func JoinProblems(ctx context.Context, t *Task) []error {
+	return t.problems(ctx, slices.DeleteFunc(users(), func(u user) bool {
+		if u.perNode {
+			data, err := t.read(ctx, t.file(u))
+			return err == nil && data == nil
+		}
+		return !u.join
+	}))
+}
+
+func (t *Task) problems(ctx context.Context, list []user) []error {
 	ca, err := t.loadCA(ctx)
 	if err != nil {
 		return nil
 	}
 	var found []error
 	var elsewhere []user // to be made with an external CA
-	for _, u := range users() {
+	for _, u := range list {
 		f, err := t.load(ctx, u)
 		switch {
 		case err == nil && f == nil && (ca.Cert == nil || ca.Key != nil):

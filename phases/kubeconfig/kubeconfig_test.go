@@ -2,6 +2,7 @@ package kubeconfig
 
 import (
 	"errors"
+	"path"
 	"strings"
 	"testing"
 	"time"
@@ -329,6 +330,30 @@ func TestRefusals(t *testing.T) {
 func TestProblemsOfAnEmptyMachine(t *testing.T) {
 	if p := Problems(t.Context(), newTask()); len(p) > 0 {
 		t.Errorf("got %v", p)
+	}
+}
+
+// TestJoinProblems: without the CA's key, the kubelet bootstraps, and
+// super-admin.conf is not for a node that joins.
+func TestJoinProblems(t *testing.T) {
+	task := newTask()
+	putCA(t, task)
+	if err := phases.Run(t.Context(), []phases.Phase[Task]{JoinPhase()}, task, phases.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	kubelet := path.Join(task.Dir, "kubelet.conf")
+	remove(t, task, task.caKey())
+	remove(t, task, kubelet)
+	if p := JoinProblems(t.Context(), task); len(p) > 0 {
+		t.Errorf("all others are there: %v", p)
+	}
+	write(t, task, kubelet, []byte("broken"))
+	if p := JoinProblems(t.Context(), task); len(p) != 1 {
+		t.Errorf("the kubelet's file is broken: %v", p)
+	}
+	remove(t, task, path.Join(task.Dir, "admin.conf"))
+	if p := JoinProblems(t.Context(), task); len(p) != 2 {
+		t.Errorf("and nobody can make admin.conf: %v", p)
 	}
 }
 
