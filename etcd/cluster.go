@@ -1,5 +1,6 @@
 // Package etcd owns what hactl knows of etcd clusters: their members, their
-// health, and which changes of membership are safe. It makes none by itself.
+// health, which changes of membership are safe, and what a member is told at
+// its start. It makes no change by itself.
 package etcd
 
 import (
@@ -126,6 +127,24 @@ func (r Report) Dead() []MemberHealth {
 	return dead
 }
 
+// DeadVoters returns the voting members that do not answer, without the one
+// with that peer URL.
+func (r Report) DeadVoters(peerURL string) []MemberHealth {
+	return slices.DeleteFunc(r.Dead(), func(m MemberHealth) bool { return m.Learner || m.HasPeer(peerURL) })
+}
+
+// Others returns the entries of all members but the one with that ID; none
+// has the ID zero.
+func Others(members []MemberHealth, id uint64) []Member {
+	var list []Member
+	for _, m := range members {
+		if m.ID != id {
+			list = append(list, m.Member)
+		}
+	}
+	return list
+}
+
 // HasQuorum says whether enough voting members answer to make changes.
 func (r Report) HasQuorum() bool {
 	all, healthy := r.Voters()
@@ -140,6 +159,20 @@ func (r Report) Find(id uint64) (MemberHealth, bool) {
 		}
 	}
 	return MemberHealth{}, false
+}
+
+// Answers says whether there is a member with that id and it answers.
+func (r Report) Answers(id uint64) bool {
+	m, found := r.Find(id)
+	return found && m.Err == nil
+}
+
+// MayAdd says whether etcd takes one more member: of several voting members,
+// as many must be connected as make a quorum with one more (etcd v3.7,
+// etcdserver/server.go, mayAddMember).
+func (r Report) MayAdd() bool {
+	all, healthy := r.Voters()
+	return all == 1 || healthy >= Quorum(all+1)
 }
 
 // MayRemove returns nil if the cluster keeps its quorum without the member,

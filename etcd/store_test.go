@@ -2,10 +2,14 @@ package etcd_test
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
 
 	"github.com/hactl/hactl/etcd"
@@ -66,29 +70,44 @@ func TestStore(t *testing.T) {
 	}
 }
 
-func TestInitialCluster(t *testing.T) {
-	members := []etcd.Member{
-		{ID: 0x30, Name: "", PeerURLs: []string{"https://10.0.0.33:2380"}},
-		{ID: 0x10, Name: "etcd-1", PeerURLs: []string{"https://10.0.0.31:2380"}},
-		{ID: 0x20, Name: "", PeerURLs: []string{"https://10.0.0.32:2380"}},
-	}
-	got := etcd.InitialCluster(members, "https://10.0.0.33:2380", "etcd-3")
-	want := "etcd-1=https://10.0.0.31:2380,20=https://10.0.0.32:2380,etcd-3=https://10.0.0.33:2380"
-	if got != want {
-		t.Errorf("by ID, with this member's name: got %s, want %s", got, want)
-	}
-	peers := []string{"https://10.0.0.31:2380", "https://10.0.0.32:2380", "https://10.0.0.33:2380"}
-	if diff := cmp.Diff(peers, etcd.InitialPeers("c=https://10.0.0.33:2380,a=https://10.0.0.31:2380,b=https://10.0.0.32:2380")); diff != "" {
-		t.Errorf("peers: -want +got\n%s", diff)
-	}
-}
-
-func FuzzReadOwner(f *testing.F) {
-	f.Add([]byte{})
-	f.Add([]byte{8, 0, 0, 0, 0, 0, 0, 0, 8, 4, 16, 0, 26, 0, 0, 0})
-	f.Fuzz(func(t *testing.T, data []byte) {
-		if o, err := etcd.ReadOwner(data); err == nil && o.Member == 0 {
-			t.Errorf("an owner without a member: %+v", o)
+// What a probe says of TLS is all that a person has to find the wrong file.
+func TestProbeTLS(t *testing.T) {
+	t.Parallel()
+	var id identity
+	var endpoint string
+	newLab(t, 1, func(c *embed.Config) {
+		c.ListenClientUrls[0].Scheme = "https"
+		endpoint = c.ListenClientUrls[0].String()
+		id = newIdentity(t, c.ListenClientUrls[0].Hostname())
+		file := func(name string, data []byte) string {
+			path := filepath.Join(t.TempDir(), name)
+			check(t, os.WriteFile(path, data, 0o600))
+			return path
 		}
+		c.ClientTLSInfo.TrustedCAFile, c.ClientTLSInfo.ClientCertAuth = file("ca", id.ca), true
+		c.ClientTLSInfo.CertFile, c.ClientTLSInfo.KeyFile = file("cert", id.cert), file("key", id.key)
 	})
+	other := newIdentity(t, "127.0.0.1")
+	plain := newLab(t, 1, nil)
+	for name, c := range map[string]struct {
+		reason            string
+		ca, client        identity
+		endpoint, mention string
+	}{
+		"ForeignCA":     {"the server is another cluster's", other, id, endpoint, "x509: "},
+		"ForeignClient": {"the server does not know the client", id, other, endpoint, "remote error: tls: "},
+		"Plain":         {"the server speaks no TLS", id, id, strings.Replace(plain.client("m1"), "http:", "https:", 1), "handshake failed: EOF"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings, err := etcd.TLS(c.ca.ca, c.client.cert, c.client.key)
+			check(t, err)
+			client, err := etcd.Dial(etcd.Config{Endpoints: []string{c.endpoint}, TLS: settings})
+			check(t, err)
+			defer client.Close()
+			_, err = client.Probe(t.Context(), c.endpoint)
+			if !errors.Is(err, etcd.ErrUnreachable) || !strings.Contains(err.Error(), c.mention) {
+				t.Errorf("%s: want ErrUnreachable with %q, got %v", c.reason, c.mention, err)
+			}
+		})
+	}
 }

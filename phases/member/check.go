@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 )
 
@@ -36,7 +37,7 @@ func check(ctx context.Context, t *JoinTask) (err error) {
 	}
 	for _, m := range j.dead(found) {
 		phases.Warn(ctx, fmt.Sprintf("etcd member %s does not answer; etcd goes on without it; if it is gone for good, on a healthy control-plane node: %s",
-			describe(m.Member), removal(m.Member)))
+			etcd.Describe(m.Member), removal(m.Member)))
 	}
 	return nil
 }

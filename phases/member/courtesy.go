@@ -25,7 +25,7 @@ const (
 // them wait until this member has been connected for 5 s.
 func (j *joiner) letOthersAdd(ctx context.Context) error {
 	members, err := j.cluster.Members(ctx)
-	if err != nil || !delays(voters(members)) {
+	if err != nil || !delays(etcd.Voters(members)) {
 		return nil // promote says what is wrong
 	}
 	watching, cancel := context.WithCancel(ctx)
@@ -76,7 +76,7 @@ func delays(n int) bool { return etcd.Quorum(n+2) > n }
 // full says whether etcd takes no further learner before one is promoted.
 func (j *joiner) full(ctx context.Context) bool {
 	members, err := j.cluster.Members(ctx)
-	return err == nil && len(members)-voters(members) >= j.learnersAtOnce()
+	return err == nil && len(members)-etcd.Voters(members) >= j.learnersAtOnce()
 }
 
 // pace is how often a member is asked whether it has started and whether it

@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases/kube"
 	"github.com/hactl/hactl/phases/wait"
 	"github.com/hactl/hactl/templates/staticpod"
@@ -61,7 +62,7 @@ func (t *JoinTask) others(ctx context.Context, ps pods) ([]string, error) {
 	if len(urls) == 0 {
 		return nil, noEndpoints()
 	}
-	own := t.url(clientPort)
+	own := t.clientURL()
 	others := slices.DeleteFunc(slices.Clone(urls), func(u string) bool { return sameHost(u, own) })
 	if len(others) == 0 {
 		return urls, nil
@@ -99,7 +100,7 @@ func learnersOf(p *corev1.Pod) string {
 func (j *joiner) learnersAtOnce() int {
 	least := 0
 	if len(j.pods) == 0 {
-		if own, err := j.pod(initial{}).Patched(); err == nil {
+		if own, err := j.pod(etcd.Initial{}).Patched(); err == nil {
 			least, _ = strconv.Atoi(learnersOf(own)) // zero if it is not set
 		}
 	}
@@ -118,13 +119,13 @@ func (j *joiner) learnersAtOnce() int {
 // sameLearners refuses a member that would take more or fewer learners at a
 // time than the others do.
 func (j *joiner) sameLearners() error {
-	own, err := j.pod(initial{}).Patched()
+	own, err := j.pod(etcd.Initial{}).Patched()
 	if err != nil {
 		return err
 	}
 	for i := range j.pods {
 		p := &j.pods[i]
-		if sameHost(p.Annotations[clientURLs], j.url(clientPort)) {
+		if sameHost(p.Annotations[clientURLs], j.clientURL()) {
 			continue // what this node ran before
 		}
 		if learnersOf(p) != learnersOf(own) {
@@ -142,7 +143,7 @@ func nodeURLs(nodes []corev1.Node) []string {
 			if a.Type != corev1.NodeInternalIP {
 				continue
 			}
-			urls = append(urls, join("https", a.Address, clientPort))
+			urls = append(urls, etcd.ClientURL(a.Address))
 			break
 		}
 	}

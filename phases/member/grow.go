@@ -1,13 +1,10 @@
 package member
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
-	"strings"
 	"time"
 
 	"github.com/hactl/hactl/etcd"
@@ -34,7 +31,7 @@ func (j *joiner) dropOld(ctx context.Context, v view) error {
 		What: "etcd takes out the old member of this node", LimitName: limitEtcd,
 		Check: func(ctx context.Context) (bool, string, error) {
 			err := j.cluster.Remove(ctx, v.own.ID)
-			if transient(err) {
+			if etcd.Transient(err) {
 				return false, err.Error(), nil
 			}
 			return err == nil, "", err
@@ -47,8 +44,8 @@ func (j *joiner) dropOld(ctx context.Context, v view) error {
 		return err
 	}
 	if !v.own.Learner {
-		n := voters(v.members)
-		phases.Report(ctx, change(n, n-1))
+		n := etcd.Voters(v.members)
+		phases.Report(ctx, etcd.DescribeChange(n, n-1))
 	}
 	return nil
 }
@@ -64,10 +61,10 @@ func (j *joiner) add(ctx context.Context) (etcd.Member, error) {
 			own, err = j.cluster.AddLearner(ctx, j.peerURL())
 			if errors.Is(err, etcd.ErrTooManyLearners) {
 				ahead, err = j.learners(ctx)
-				return false, "ahead of it: " + names(ahead), err
+				return false, "ahead of it: " + etcd.Describe(ahead...), err
 			}
 			ahead = nil
-			if transient(err) {
+			if etcd.Transient(err) {
 				status = err.Error()
 				return false, status, j.refused(ctx, began)
 			}
@@ -101,7 +98,7 @@ func (j *joiner) refused(ctx context.Context, began time.Time) error {
 // learners lists the learners of the other nodes.
 func (j *joiner) learners(ctx context.Context) ([]etcd.Member, error) {
 	members, err := j.cluster.Members(ctx)
-	if transient(err) {
+	if etcd.Transient(err) {
 		return nil, nil
 	}
 	return slices.DeleteFunc(slices.Clone(members), func(m etcd.Member) bool {
@@ -113,7 +110,7 @@ func (j *joiner) learners(ctx context.Context) ([]etcd.Member, error) {
 // member would end itself if it were told of other members than there are,
 // so the manifest follows each change until then.
 func (j *joiner) launch(ctx context.Context, id uint64) error {
-	written := ""
+	var written *etcd.Initial
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
 	err := wait.For(ctx, j.Timeouts.ControlPlane, wait.Condition{
@@ -121,21 +118,22 @@ func (j *joiner) launch(ctx context.Context, id uint64) error {
 		Wake: []<-chan struct{}{every(asking, pace)},
 		Check: func(ctx context.Context) (bool, string, error) {
 			members, err := j.cluster.Members(ctx)
-			if transient(err) {
+			if etcd.Transient(err) {
 				return false, err.Error(), nil
 			}
 			if err != nil {
 				return false, "", err
 			}
-			own, err := find(members, id)
+			own, err := etcd.Find(members, id)
 			if err != nil {
 				return false, "", lostMember(err)
 			}
-			if now := peers(members); written == "" || now != written && !own.Started() {
-				if err := j.tell(ctx, members); err != nil {
+			now := j.joining(members)
+			if written == nil || !now.Same(*written) && !own.Started() {
+				if err := j.tell(ctx, now); err != nil {
 					return false, "", err
 				}
-				written = now
+				written = &now
 			}
 			return own.Started(), "", nil
 		},
@@ -147,10 +145,14 @@ func (j *joiner) launch(ctx context.Context, id uint64) error {
 	return err
 }
 
+// joining is what this node's member is told if it joins these.
+func (j *joiner) joining(members []etcd.Member) etcd.Initial {
+	return etcd.Joining(members, j.peerURL(), j.NodeName)
+}
+
 // tell writes the manifest of a member that has not started yet. What only
 // a first start reads is not written again once there is data.
-func (j *joiner) tell(ctx context.Context, members []etcd.Member) error {
-	want := initial{cluster: j.initialCluster(members), state: "existing"}
+func (j *joiner) tell(ctx context.Context, want etcd.Initial) error {
 	data, err := j.owner(ctx)
 	if err != nil {
 		return err
@@ -159,7 +161,7 @@ func (j *joiner) tell(ctx context.Context, members []etcd.Member) error {
 	if err != nil {
 		return err
 	}
-	if have != nil && (data != nil || have.state == want.state && samePeers(have.cluster, want.cluster)) {
+	if have != nil && (data != nil || have.Same(want)) {
 		want = *have
 	}
 	return j.put(ctx, want)
@@ -167,7 +169,7 @@ func (j *joiner) tell(ctx context.Context, members []etcd.Member) error {
 
 // put writes the manifest and the data directory where they are missing or
 // different, and notes whether the directory is this run's.
-func (j *joiner) put(ctx context.Context, in initial) error {
+func (j *joiner) put(ctx context.Context, in etcd.Initial) error {
 	same, err := j.pod(in).OnDisk(ctx, j.Files, j.Dir)
 	if err != nil {
 		return err
@@ -191,7 +193,7 @@ func (j *joiner) restart(ctx context.Context, v view) error {
 		return err
 	}
 	if in == nil {
-		in = &initial{cluster: j.initialCluster(v.members), state: "existing"}
+		return j.put(ctx, j.joining(v.members))
 	}
 	return j.put(ctx, *in)
 }
@@ -212,7 +214,7 @@ func (j *joiner) promote(ctx context.Context, id uint64) error {
 			if errors.Is(err, errSilent) {
 				return false, errSilent.Error(), nil
 			}
-			if errors.Is(err, etcd.ErrNotReady) || transient(err) {
+			if errors.Is(err, etcd.ErrNotReady) || etcd.Transient(err) {
 				return false, err.Error(), nil
 			}
 			return err == nil, "", err
@@ -243,104 +245,27 @@ func (j *joiner) tryPromote(ctx context.Context, id uint64) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	own, err := find(members, id)
+	own, err := etcd.Find(members, id)
 	if err != nil || !own.Learner {
 		return 0, err
 	}
 	if health, ok := report.Find(id); ok && health.Err != nil {
 		return 0, fmt.Errorf("%w: %w: %w", etcd.ErrNotReady, errSilent, health.Err)
 	}
-	return voters(members), j.cluster.Promote(ctx, id)
+	return etcd.Voters(members), j.cluster.Promote(ctx, id)
 }
 
 // announce tells what the new vote is worth.
 func (j *joiner) announce(ctx context.Context, before int) error {
-	phases.Report(ctx, change(before, before+1))
+	phases.Report(ctx, etcd.DescribeChange(before, before+1))
 	members, err := j.cluster.Members(ctx)
-	if transient(err) {
+	if etcd.Transient(err) {
 		return nil // only the warning needs them
 	}
-	n := voters(members)
+	n := etcd.Voters(members)
 	if n%2 == 0 && n == len(members) && err == nil {
 		phases.Warn(ctx, fmt.Sprintf("etcd has %d voting members: an even number tolerates no more failures than one fewer (%d); add one more control-plane node",
 			n, etcd.Tolerance(n)))
 	}
 	return err
-}
-
-// change tells a change of the failure tolerance.
-func change(before, after int) string {
-	return fmt.Sprintf("etcd: %d → %d voting members, tolerates %d → %d failures",
-		before, after, etcd.Tolerance(before), etcd.Tolerance(after))
-}
-
-// transient says whether a later try may succeed.
-func transient(err error) bool {
-	return errors.Is(err, etcd.ErrNotConnected) || errors.Is(err, etcd.ErrNoQuorum) || errors.Is(err, etcd.ErrUnreachable)
-}
-
-func voters(members []etcd.Member) int {
-	n := 0
-	for _, m := range members {
-		if !m.Learner {
-			n++
-		}
-	}
-	return n
-}
-
-// find returns the member, or etcd.ErrNotFound.
-func find(members []etcd.Member, id uint64) (etcd.Member, error) {
-	for _, m := range members {
-		if m.ID == id {
-			return m, nil
-		}
-	}
-	return etcd.Member{}, etcd.ErrNotFound
-}
-
-// initialCluster is the flag of that name for this node: all members in the
-// order of their IDs, one that has no name yet by its ID (kubeadm v1.37,
-// util/etcd/etcd.go, addMember).
-func (j *joiner) initialCluster(members []etcd.Member) string {
-	sorted := slices.SortedFunc(slices.Values(members), func(a, b etcd.Member) int { return cmp.Compare(a.ID, b.ID) })
-	var list []string
-	for _, m := range sorted {
-		name := m.Name
-		if j.isOwn(m) {
-			name = j.NodeName
-		} else if name == "" {
-			name = strconv.FormatUint(m.ID, 16)
-		}
-		for _, u := range m.PeerURLs {
-			list = append(list, name+"="+u)
-		}
-	}
-	return strings.Join(list, ",")
-}
-
-// peers are the peer URLs of all members: what etcd compares at a first
-// start (etcd v3.7, membership.ValidateClusterAndAssignIDs).
-func peers(members []etcd.Member) string {
-	var urls []string
-	for _, m := range members {
-		urls = append(urls, m.PeerURLs...)
-	}
-	slices.Sort(urls)
-	return strings.Join(urls, ",")
-}
-
-// samePeers says whether two values of initial-cluster differ in names only.
-func samePeers(a, b string) bool {
-	return slices.Equal(flagPeers(a), flagPeers(b))
-}
-
-func flagPeers(cluster string) []string {
-	var urls []string
-	for entry := range strings.SplitSeq(cluster, ",") {
-		_, u, _ := strings.Cut(entry, "=")
-		urls = append(urls, u)
-	}
-	slices.Sort(urls)
-	return urls
 }

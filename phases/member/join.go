@@ -111,7 +111,7 @@ func observeJoin(ctx context.Context, t *JoinTask) (_ phases.State, err error) {
 	if !found.own.Started() || found.own.Learner {
 		return phases.Missing, nil
 	}
-	if found.data != nil && found.data.member != found.own.ID || found.data == nil && !j.answers(found) {
+	if found.data != nil && found.data.Member != found.own.ID || found.data == nil && !found.report.Answers(found.own.ID) {
 		return phases.Missing, nil // it votes, but its data is not here
 	}
 	if found.data != nil && !t.made.way && t.holds(ctx) {
@@ -133,7 +133,7 @@ func (t *JoinTask) manifestIsRight(ctx context.Context) (bool, error) {
 
 // onDisk reads what the manifest tells etcd of its cluster, nil if there is
 // no manifest. It refuses a manifest of another member.
-func (t *JoinTask) onDisk(ctx context.Context) (*initial, error) {
+func (t *JoinTask) onDisk(ctx context.Context) (*etcd.Initial, error) {
 	pod, err := staticpod.Read(ctx, t.Files, t.Dir, Name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -143,15 +143,15 @@ func (t *JoinTask) onDisk(ctx context.Context) (*initial, error) {
 	}
 	name, _ := staticpod.Flag(pod, "name")
 	peer, _ := staticpod.Flag(pod, "initial-advertise-peer-urls")
-	want := t.pod(initial{}).Object()
+	want := t.pod(etcd.Initial{}).Object()
 	wantName, _ := staticpod.Flag(want, "name")
 	wantPeer, _ := staticpod.Flag(want, "initial-advertise-peer-urls")
 	if name != wantName || peer != wantPeer {
 		return nil, t.otherManifest(name, peer)
 	}
-	in := &initial{}
-	in.cluster, _ = staticpod.Flag(pod, "initial-cluster")
-	in.state, _ = staticpod.Flag(pod, "initial-cluster-state")
+	in := &etcd.Initial{}
+	in.Cluster, _ = staticpod.Flag(pod, "initial-cluster")
+	in.State, _ = staticpod.Flag(pod, "initial-cluster-state")
 	return in, nil
 }
 
@@ -171,7 +171,7 @@ func applyJoin(ctx context.Context, t *JoinTask) (err error) {
 		return err
 	}
 	t.made.endpoints = j.endpoints
-	if course != resume {
+	if course != etcd.CourseResume {
 		return j.inTurn(ctx)
 	}
 	defer t.release(ctx) // that of a run which was killed
@@ -213,7 +213,7 @@ func (j *joiner) start(ctx context.Context) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if course == replace {
+	if course == etcd.CourseReplace {
 		if err := j.dropOld(ctx, found); err != nil {
 			return 0, err
 		}

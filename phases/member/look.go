@@ -15,18 +15,8 @@ type view struct {
 	members []etcd.Member
 	report  etcd.Report
 	own     *etcd.Member // the one with this node's peer URL, nil if none
-	data    *owner       // whose data this node holds, nil if none
+	data    *etcd.Owner  // whose data this node holds, nil if none
 }
-
-// course is how a join goes on.
-type course int
-
-const (
-	add     course = iota // etcd does not know this node yet
-	begin                 // its member was added and has not started
-	replace               // its member ran once and has lost its data
-	resume                // its member has started, and its data is here
-)
 
 // look reads the member list and the health of etcd, and this node's data.
 func (j *joiner) look(ctx context.Context) (view, error) {
@@ -79,7 +69,7 @@ func inspect(ctx context.Context, c etcd.Cluster, limit time.Duration) (view, er
 			if errors.Is(err, etcd.ErrNoQuorum) && !v.report.HasQuorum() {
 				return false, "", noQuorum(v.report)
 			}
-			if transient(err) { // an election
+			if etcd.Transient(err) { // an election
 				return false, err.Error(), nil
 			}
 			return err == nil, "", err
@@ -90,72 +80,46 @@ func inspect(ctx context.Context, c etcd.Cluster, limit time.Duration) (view, er
 
 func (t *JoinTask) isOwn(m etcd.Member) bool { return m.HasPeer(t.peerURL()) }
 
-// peerURL is where the other members reach this node's.
-func (t *JoinTask) peerURL() string { return t.url(peerPort) }
-
 // decide returns how to go on, or why it would be unsafe or in vain.
-func (j *joiner) decide(ctx context.Context, v view) (course, error) {
+func (j *joiner) decide(ctx context.Context, v view) (etcd.Course, error) {
 	if _, err := j.onDisk(ctx); err != nil {
-		return add, err
+		return 0, err
 	}
 	for _, m := range v.members {
 		if m.Name == j.NodeName && !j.isOwn(m) {
-			return add, j.nameTaken(m)
+			return 0, j.nameTaken(m)
 		}
 	}
 	c, err := j.fromData(v)
-	if err != nil || c == resume {
+	if err != nil || c == etcd.CourseResume {
 		return c, err
 	}
-	if err := j.sameLearners(); err != nil || c == replace {
+	if err := j.sameLearners(); err != nil || c == etcd.CourseReplace {
 		return c, err // to replace a dead member needs no more than the quorum there is
 	}
 	return c, j.blocked(v)
 }
 
 // fromData compares the member list with the data on this node.
-func (j *joiner) fromData(v view) (course, error) {
-	switch {
-	case v.data != nil && (v.own == nil || v.data.member != v.own.ID):
-		return add, j.foreignData(v)
-	case v.own == nil:
-		return add, nil
-	case !v.own.Started():
-		return begin, nil
-	case v.data != nil:
-		return resume, nil
-	case j.answers(v):
-		return replace, j.addressTaken(*v.own)
+func (j *joiner) fromData(v view) (etcd.Course, error) {
+	c := v.report.Course(v.own, v.data)
+	switch c {
+	case etcd.CourseForeign:
+		return c, j.foreignData(v)
+	case etcd.CourseTaken:
+		return c, j.addressTaken(*v.own)
 	}
-	return replace, nil
-}
-
-// answers says whether the member with this node's address is alive.
-func (j *joiner) answers(v view) bool {
-	return slices.ContainsFunc(v.report.Members, func(m etcd.MemberHealth) bool {
-		return m.ID == v.own.ID && m.Err == nil
-	})
+	return c, nil
 }
 
 // dead returns the voting members that do not answer. This node's own one
 // does not count: if it is dead, it is replaced.
-func (j *joiner) dead(v view) []etcd.MemberHealth {
-	var dead []etcd.MemberHealth
-	for _, m := range v.report.Dead() {
-		if !m.Learner && !j.isOwn(m.Member) {
-			dead = append(dead, m)
-		}
-	}
-	return dead
-}
+func (j *joiner) dead(v view) []etcd.MemberHealth { return v.report.DeadVoters(j.peerURL()) }
 
-// blocked refuses a join that etcd would refuse: of several voting members,
-// as many must be connected as make a quorum with one more (etcd v3.7,
-// etcdserver/server.go, mayAddMember).
+// blocked refuses a join that etcd would refuse.
 func (j *joiner) blocked(v view) error {
-	all, healthy := v.report.Voters()
 	dead := j.dead(v)
-	if len(dead) == 0 || all == 1 || healthy >= etcd.Quorum(all+1) {
+	if len(dead) == 0 || v.report.MayAdd() {
 		return nil
 	}
 	return deadMembers(dead)

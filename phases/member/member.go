@@ -6,7 +6,6 @@ package member
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/url"
 	"path"
 	"strconv"
@@ -15,6 +14,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/templates/patch"
@@ -23,13 +23,6 @@ import (
 
 // Name is the pod's name.
 const Name = "etcd"
-
-// The ports of etcd (kubeadm v1.37, constants.go).
-const (
-	clientPort  = 2379
-	peerPort    = 2380
-	metricsPort = 2381
-)
 
 // clientURLs is the annotation by which kubeadm and hactl find the members.
 const clientURLs = "kubeadm.kubernetes.io/etcd.advertise-client-urls"
@@ -44,6 +37,8 @@ type Task struct {
 	Environ  []string
 	Dir      string // of the manifests
 	Patches  *patch.Set
+	// Accounts give etcd a user of its own; nil means root.
+	Accounts staticpod.Accounts
 }
 
 // Phase is phase etcd of init: the first member of a new cluster.
@@ -78,7 +73,7 @@ func apply(ctx context.Context, t *Task) error {
 }
 
 // write makes the data directory and then the manifest.
-func (t *Task) write(ctx context.Context, in initial) error {
+func (t *Task) write(ctx context.Context, in etcd.Initial) error {
 	if err := t.Files.Mkdir(ctx, t.Cluster.Etcd.Local.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make etcd's data directory: %w", err)
 	}
@@ -96,31 +91,22 @@ func (t *Task) external() string {
 	return ""
 }
 
-// initial is what etcd is told of its cluster, and reads only at its first
-// start.
-type initial struct {
-	cluster string // "cp-1=https://10.0.0.11:2380,cp-2=…"
-	state   string // "existing", or "" for a new cluster
-}
-
 // founder is the start of a new cluster.
-func (t *Task) founder() initial {
-	return initial{cluster: t.NodeName + "=" + t.url(peerPort)}
-}
+func (t *Task) founder() etcd.Initial { return etcd.Founding(t.NodeName, t.peerURL()) }
 
-func (t *Task) pod(in initial) staticpod.Pod {
+func (t *Task) pod(in etcd.Initial) staticpod.Pod {
 	l := t.Cluster.Etcd.Local
 	certs := path.Join(t.Cluster.CertificatesDir, "etcd")
 	host, port, scheme := t.metrics()
 	return staticpod.Pod{
-		Name: Name, Image: t.Cluster.EtcdImage(), Patches: t.Patches,
+		Name: Name, Image: t.Cluster.EtcdImage(), Patches: t.Patches, Accounts: t.Accounts,
 		Command: staticpod.Command(Name, t.flags(certs, in), l.ExtraArgs),
 		Mounts: []staticpod.Mount{
 			staticpod.Same("etcd-data", l.DataDir, false, corev1.HostPathDirectoryOrCreate),
 			staticpod.Same("etcd-certs", certs, false, corev1.HostPathDirectoryOrCreate),
 		},
 		Env:         staticpod.Env(nil, l.ExtraEnvs),
-		Annotations: map[string]string{clientURLs: t.url(clientPort)},
+		Annotations: map[string]string{clientURLs: t.clientURL()},
 		CPU:         "100m", Memory: "100Mi",
 		ProbeHost: host, ProbePort: port, ProbeScheme: scheme,
 		LivePath: "/livez", ReadyPath: "/readyz", StartupPath: "/readyz",
@@ -128,32 +114,8 @@ func (t *Task) pod(in initial) staticpod.Pod {
 	}
 }
 
-func (t *Task) flags(certs string, in initial) map[string]string {
-	flags := map[string]string{
-		"advertise-client-urls":          t.url(clientPort),
-		"cert-file":                      path.Join(certs, "server.crt"),
-		"client-cert-auth":               "true",
-		"data-dir":                       t.Cluster.Etcd.Local.DataDir,
-		"feature-gates":                  "InitialCorruptCheck=true",
-		"initial-advertise-peer-urls":    t.url(peerPort),
-		"initial-cluster":                in.cluster,
-		"key-file":                       path.Join(certs, "server.key"),
-		"listen-client-urls":             join("https", t.loopback(), clientPort) + "," + t.url(clientPort),
-		"listen-metrics-urls":            join("http", t.loopback(), metricsPort),
-		"listen-peer-urls":               t.url(peerPort),
-		"name":                           t.NodeName,
-		"peer-cert-file":                 path.Join(certs, "peer.crt"),
-		"peer-client-cert-auth":          "true",
-		"peer-key-file":                  path.Join(certs, "peer.key"),
-		"peer-trusted-ca-file":           path.Join(certs, "ca.crt"),
-		"snapshot-count":                 "10000",
-		"trusted-ca-file":                path.Join(certs, "ca.crt"),
-		"watch-progress-notify-interval": "5s",
-	}
-	if in.state != "" {
-		flags["initial-cluster-state"] = in.state
-	}
-	return flags
+func (t *Task) flags(certs string, in etcd.Initial) map[string]string {
+	return etcd.Setup{Name: t.NodeName, Address: t.Local.Address, CertDir: certs, DataDir: t.Cluster.Etcd.Local.DataDir}.Flags(in)
 }
 
 // metrics is where etcd serves its health: the first of the metrics URLs
@@ -161,14 +123,14 @@ func (t *Task) flags(certs string, in initial) map[string]string {
 func (t *Task) metrics() (string, int32, corev1.URIScheme) {
 	given, ok := staticpod.Extra(t.Cluster.Etcd.Local.ExtraArgs, "listen-metrics-urls")
 	if !ok {
-		return t.loopback(), metricsPort, corev1.URISchemeHTTP
+		return t.loopback(), etcd.MetricsPort, corev1.URISchemeHTTP
 	}
 	first, _, _ := strings.Cut(given, ",")
 	u, err := url.Parse(first)
 	if err != nil {
-		return t.loopback(), metricsPort, corev1.URISchemeHTTP
+		return t.loopback(), etcd.MetricsPort, corev1.URISchemeHTTP
 	}
-	host, port, scheme := u.Hostname(), int32(metricsPort), corev1.URISchemeHTTP
+	host, port, scheme := u.Hostname(), int32(etcd.MetricsPort), corev1.URISchemeHTTP
 	if host == "" {
 		host = t.loopback()
 	}
@@ -181,15 +143,10 @@ func (t *Task) metrics() (string, int32, corev1.URIScheme) {
 	return host, port, scheme
 }
 
-func (t *Task) loopback() string {
-	if t.Local.Address.Is6() {
-		return "::1"
-	}
-	return "127.0.0.1"
-}
+func (t *Task) loopback() string { return etcd.Loopback(t.Local.Address) }
 
-func (t *Task) url(port int) string { return join("https", t.Local.Address.String(), port) }
+// peerURL is where the other members reach this node's.
+func (t *Task) peerURL() string { return etcd.PeerURL(t.Local.Address.String()) }
 
-func join(scheme, host string, port int) string {
-	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))
-}
+// clientURL is where clients reach this node's member.
+func (t *Task) clientURL() string { return etcd.ClientURL(t.Local.Address.String()) }

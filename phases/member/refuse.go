@@ -26,23 +26,6 @@ func removal(m etcd.Member) string {
 	return "hactl node remove " + name
 }
 
-// describe names a member for people.
-func describe(m etcd.Member) string {
-	at := strings.Join(m.PeerURLs, ", ")
-	if m.Name == "" {
-		return fmt.Sprintf("the learner at %s that has never started", at)
-	}
-	return fmt.Sprintf("%s at %s", m.Name, at)
-}
-
-func names(members []etcd.Member) string {
-	var list []string
-	for _, m := range members {
-		list = append(list, describe(m))
-	}
-	return strings.Join(list, "; ")
-}
-
 func (t *JoinTask) nameTaken(m etcd.Member) error {
 	return &phases.Fault{
 		What: fmt.Sprintf("etcd has another member with the name %s, at %s", t.NodeName, strings.Join(m.PeerURLs, ", ")),
@@ -80,9 +63,9 @@ func (t *JoinTask) otherLearners(p *corev1.Pod, own string) error {
 
 func (t *JoinTask) foreignData(v view) error {
 	dir := t.Cluster.Etcd.Local.DataDir
-	why := fmt.Sprintf("its data is of member %x of cluster %x, which etcd does not list", v.data.member, v.data.cluster)
-	if v.report.ClusterID != 0 && v.report.ClusterID != v.data.cluster {
-		why = fmt.Sprintf("its data is of cluster %x, and this join is to cluster %x", v.data.cluster, v.report.ClusterID)
+	why := fmt.Sprintf("its data is of member %x of cluster %x, which etcd does not list", v.data.Member, v.data.Cluster)
+	if v.report.ClusterID != 0 && v.report.ClusterID != v.data.Cluster {
+		why = fmt.Sprintf("its data is of cluster %x, and this join is to cluster %x", v.data.Cluster, v.report.ClusterID)
 	}
 	return &phases.Fault{
 		What:  dir + " holds data of an etcd member that is not in the cluster",
@@ -127,31 +110,21 @@ func (t *JoinTask) cannotReplace(v view, err error) error {
 		What: fmt.Sprintf("etcd member %s at %s has lost its data and cannot be replaced now", v.own.Name, t.peerURL()),
 		Why:  err,
 		Fixes: []string{
-			"bring the other members back first: " + names(others(v.report.Dead(), v.own.ID)),
+			"bring the other members back first: " + etcd.Describe(etcd.Others(v.report.Dead(), v.own.ID)...),
 			joinAgain,
 		},
 		Exit: phases.CodeUnsafe,
 	}
 }
 
-func others(dead []etcd.MemberHealth, own uint64) []etcd.Member {
-	var list []etcd.Member
-	for _, m := range dead {
-		if m.ID != own {
-			list = append(list, m.Member)
-		}
-	}
-	return list
-}
-
 func deadMembers(dead []etcd.MemberHealth) error {
-	list := others(dead, 0)
+	list := etcd.Others(dead, 0)
 	fixes := []string{"bring it back, " + joinAgain}
 	for _, m := range list {
 		fixes = append(fixes, "or, if it is gone for good, on a healthy control-plane node: "+removal(m)+", "+joinAgain)
 	}
 	return &phases.Fault{
-		What:  "an etcd member does not answer, so etcd takes no new one: " + names(list),
+		What:  "an etcd member does not answer, so etcd takes no new one: " + etcd.Describe(list...),
 		Why:   errors.New(strings.TrimPrefix(dead[0].Err.Error(), etcd.ErrUnreachable.Error()+": ")),
 		Fixes: fixes,
 	}
@@ -161,7 +134,7 @@ func noQuorum(r etcd.Report) error {
 	all, healthy := r.Voters()
 	return &phases.Fault{
 		What: fmt.Sprintf("etcd has no quorum: %d of %d voting members answer, and it takes %d", healthy, all, etcd.Quorum(all)),
-		Why:  fmt.Errorf("no answer from %s", names(others(r.Dead(), 0))),
+		Why:  fmt.Errorf("no answer from %s", etcd.Describe(etcd.Others(r.Dead(), 0)...)),
 		Fixes: []string{
 			"bring back at least one of them: systemctl status kubelet, crictl ps -a --name etcd on that node",
 			joinAgain,
@@ -198,7 +171,7 @@ func tooManyLearners(ahead []etcd.Member, late *wait.TimeoutError) error {
 		fixes = append(fixes, "if it was given up, on a healthy control-plane node: "+removal(m)+", "+joinAgain)
 	}
 	return &phases.Fault{
-		What: "etcd takes no further learner, and has one already: " + names(ahead),
+		What: "etcd takes no further learner, and has one already: " + etcd.Describe(ahead...),
 		Why:  late, Fixes: append(fixes, late.Fix()...), Exit: phases.CodeTimeout,
 	}
 }

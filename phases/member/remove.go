@@ -102,14 +102,14 @@ func (t *RemoveTask) identify(ctx context.Context) (*identity, error) {
 	id.client, _ = staticpod.Flag(pod, "advertise-client-urls")
 	data, err := walFile(ctx, t.Files, walOf(pod, t.DataDir))
 	state, _ := staticpod.Flag(pod, "initial-cluster-state")
-	id.nothing = data == "" && state != "existing" && len(flagPeers(id.cluster)) == 1
+	id.nothing = data == "" && state != etcd.StateExisting && len(etcd.InitialPeers(id.cluster)) == 1
 	return id, err
 }
 
 func (t *RemoveTask) recorded() *identity {
 	switch {
 	case t.Recorded && t.Advertise.IsValid():
-		return &identity{name: t.NodeName, peers: []string{join("https", t.Advertise.String(), peerPort)}}
+		return &identity{name: t.NodeName, peers: []string{etcd.PeerURL(t.Advertise.String())}}
 	case t.Recorded:
 		return &identity{name: t.NodeName}
 	}
@@ -169,8 +169,8 @@ func (t *RemoveTask) endpoints(ctx context.Context, id identity) []string {
 		}
 	}
 	more := strings.Split(id.client, ",")
-	for _, p := range append(flagPeers(id.cluster), id.peers...) {
-		more = append(more, join("https", hostOf(p), clientPort))
+	for _, p := range append(etcd.InitialPeers(id.cluster), id.peers...) {
+		more = append(more, etcd.ClientURL(hostOf(p)))
 	}
 	for _, u := range more {
 		if hostOf(u) != "" && !slices.ContainsFunc(list, func(have string) bool { return sameHost(have, u) }) {
@@ -224,8 +224,8 @@ func (t *RemoveTask) remove(ctx context.Context, v view) (err error) {
 	}
 	t.settled = true
 	if !v.own.Learner {
-		n := voters(v.members)
-		phases.Report(ctx, change(n, n-1))
+		n := etcd.Voters(v.members)
+		phases.Report(ctx, etcd.DescribeChange(n, n-1))
 	}
 	return nil
 }
@@ -236,7 +236,7 @@ func (t *RemoveTask) removed(ctx context.Context, cluster etcd.Cluster, id uint6
 	if err == nil {
 		members, err = cluster.Members(ctx)
 	}
-	if transient(err) {
+	if etcd.Transient(err) {
 		return false, err.Error(), nil
 	}
 	gone := !slices.ContainsFunc(members, func(m etcd.Member) bool { return m.ID == id })
@@ -274,10 +274,10 @@ func (t *RemoveTask) unsafe(v view, err error) *phases.Fault {
 		}
 	}
 	all, healthy := v.report.Voters()
-	dead := others(v.report.Dead(), v.own.ID)
+	dead := etcd.Others(v.report.Dead(), v.own.ID)
 	f := &phases.Fault{
 		What: fmt.Sprintf("without %s etcd would lose its quorum: %d of %d voting members answer", t.NodeName, healthy, all),
-		Why:  fmt.Errorf("no answer from %s: %w", names(dead), err),
+		Why:  fmt.Errorf("no answer from %s: %w", etcd.Describe(dead...), err),
 		Exit: phases.CodeUnsafe,
 	}
 	for _, m := range dead {

@@ -35,7 +35,7 @@ func undoJoin(ctx context.Context, t *JoinTask) (err error) {
 	if err != nil {
 		return err
 	}
-	if own.Started() && (data == nil || data.member != own.ID) {
+	if own.Started() && (data == nil || data.Member != own.ID) {
 		return nil // another machine's
 	}
 	if err := t.clear(ctx); err != nil {

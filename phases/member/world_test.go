@@ -223,8 +223,7 @@ func (n *node) boot(ctx context.Context, pod *corev1.Pod) error {
 	return n.w.etcd.Sync(n.name())
 }
 
-// walOf is the head of a write-ahead log; TestRealLog compares it with a
-// real one.
+// walOf is the head of a write-ahead log; etcd.TestReadOwner reads a real one.
 func walOf(id, clusterID uint64) []byte {
 	meta := binary.AppendUvarint([]byte{1 << 3}, id)
 	meta = binary.AppendUvarint(append(meta, 2<<3), clusterID)
