@@ -29,6 +29,7 @@ func others() []string {
 		"ExternalEtcdVersion", "ExternalEtcdClientCertificates",
 		"HTTPProxyCIDR", "CoreDNSUnsupportedPlugins", "CoreDNSMigration", "CreateJob",
 		"ControlPlaneNodesReady", "StaticPodManifest", "ControlPlaneEndpoint", imagePull,
+		"SystemVerification", "Swap", // of nodes, not of hosts that run etcd only
 	}
 }
 
