@@ -19,10 +19,11 @@ type DryRunReport struct {
 // in files is shown without secrets: see shown.
 type MachineChange struct {
 	// Action is "write", "mkdir", "remove" (of a tree with all below it),
-	// "move", "unmount", "run", or what is done to a service.
+	// "move", "chown", "unmount", "run", or what is done to a service.
 	Action string `json:"action"`
 	Target string `json:"target"`
 	From   string `json:"from,omitempty"` // of a move
+	Owner  string `json:"owner,omitempty"` // after chown, "USER:GROUP" by IDs
 	Mode   string `json:"mode,omitempty"`
 	// Content is all of a new file; Diff is what changes in a file that is
 	// there, in unified format.
@@ -88,7 +89,7 @@ func (r *DryRunReport) text(p *printer) {
 	}
 	p.line("A real run would do this on the machine:")
 	for _, c := range r.Machine {
-		p.line("  %-8s %-4s %s", c.Action, c.Mode, strings.TrimPrefix(c.From+" to "+c.Target, " to "))
+		p.line("  %-8s %-4s %s", c.Action, c.Mode, c.what())
 	}
 	if len(r.Machine) == 0 {
 		p.line("  nothing")
@@ -102,6 +103,11 @@ func (r *DryRunReport) text(p *printer) {
 		p.line("  nothing")
 	}
 	r.detail(p)
+}
+
+// what is the target, with where it was before or whose it is then.
+func (c MachineChange) what() string {
+	return strings.TrimSuffix(strings.TrimPrefix(c.From+" to "+c.Target+" to "+c.Owner, " to "), " to ")
 }
 
 // detail is what is in files and objects, where anything is.

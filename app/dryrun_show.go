@@ -43,6 +43,8 @@ func (s shower) machine(c host.Change) MachineChange {
 		return MachineChange{Action: "remove", Target: c.Path}
 	case host.PathMoved:
 		return MachineChange{Action: "move", Target: c.Path, From: c.From}
+	case host.OwnerChanged:
+		return MachineChange{Action: "chown", Target: c.Path, Mode: mode(c.Mode), Owner: fmt.Sprintf("%d:%d", c.Owner.User, c.Owner.Group)}
 	case host.Unmounted:
 		return MachineChange{Action: "unmount", Target: c.Path}
 	case host.ServiceChanged:

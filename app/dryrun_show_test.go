@@ -64,6 +64,7 @@ func TestShownChanges(t *testing.T) {
 			MachineChange{Action: "write", Target: "/k", Mode: "0600", Diff: unseen}},
 		"Move":    {"from and to", host.Change{Kind: host.PathMoved, From: "/a", Path: "/b"}, MachineChange{Action: "move", Target: "/b", From: "/a"}},
 		"Tree":    {"a tree goes", host.Change{Kind: host.TreeRemoved, Path: "/a", Mode: 0o700}, MachineChange{Action: "remove", Target: "/a"}},
+		"Owner":   {"IDs, as chown takes them", host.Change{Kind: host.OwnerChanged, Path: "/k", Mode: 0o640, Owner: host.Owner{Group: 106}}, MachineChange{Action: "chown", Target: "/k", Owner: "0:106", Mode: "0640"}},
 		"Unmount": {"a mount", host.Change{Kind: host.Unmounted, Path: "/a"}, MachineChange{Action: "unmount", Target: "/a"}},
 		"Service": {"a service", host.Change{Kind: host.ServiceChanged, Action: host.StartService, Unit: "kubelet.service"}, MachineChange{Action: "start", Target: "kubelet.service"}},
 		"Command": {"a command", host.Change{Kind: host.CommandRun, Argv: []string{"umount", "/a"}}, MachineChange{Action: "run", Target: "umount /a"}},

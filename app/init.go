@@ -29,6 +29,7 @@ import (
 	"github.com/hactl/hactl/phases/preflight"
 	"github.com/hactl/hactl/phases/publish"
 	"github.com/hactl/hactl/phases/ready"
+	"github.com/hactl/hactl/phases/rootless"
 	"github.com/hactl/hactl/phases/token"
 	"github.com/hactl/hactl/templates/patch"
 )
@@ -45,6 +46,8 @@ type InitInput struct {
 	// KubeconfigDir is where phase kubeconfig writes, "" for /etc/kubernetes.
 	KubeconfigDir string
 	UploadCerts   bool
+	// AllowEtcdData lets init begin on an external etcd that holds data.
+	AllowEtcdData bool
 	// HideToken and HideKey keep the secrets out of the result.
 	HideToken, HideKey bool
 	// Only and Skip are paths as users type them.
@@ -126,9 +129,6 @@ func initOver(ctx context.Context, p ports, in InitInput, title func(string), no
 	}
 	in.Only = o.Only
 	skipAddons(in.Config, o.Skip)
-	if err := refuseRootless(&in.Config.Cluster); err != nil {
-		return nil, err
-	}
 	m := newMachine(p, in.Config.DryRun)
 	defer m.close()
 	if err := m.hold(ctx, strings.TrimSuffix("hactl init phase "+strings.Join(in.Only, " "), " phase ")); err != nil {
@@ -162,13 +162,13 @@ func (m *machine) prepare(ctx context.Context, in InitInput, notify func(phases.
 	if err := m.remember(ctx); err != nil {
 		return nil, err
 	}
-	m.complete(ctx, in)
+	asked := m.complete(ctx, in)
 	err := m.settle(ctx, in.Config, func(label string) string { return m.initVersion(ctx, in, label, notify) })
 	if err != nil {
 		return nil, err
 	}
-	if err := m.severalLearners(ctx, in.Config, in.Only); err != nil {
-		return nil, err
+	if !asked {
+		m.severalLearners(ctx, in)
 	}
 	for _, t := range in.Config.Tokens {
 		m.secrets = append(m.secrets, t.Value)
@@ -254,21 +254,6 @@ func visible[S any](list []phases.Phase[S], notify func(phases.Event)) func(phas
 	}
 }
 
-// refuseRootless refuses what would be left out without a word else.
-func refuseRootless(c *config.Cluster) error {
-	if !c.FeatureGates["RootlessControlPlane"] {
-		return nil
-	}
-	return &phases.Fault{
-		What: "feature gate RootlessControlPlane: hactl runs the components of the control plane as root",
-		Why:  errors.New("kubeadm has deprecated the gate: the kubelet's UserNamespacesSupport takes its place"),
-		Fixes: []string{
-			"leave the gate out; for user namespaces, patch the pods: --patches, with spec.hostUsers",
-		},
-		Exit: phases.CodeUsage,
-	}
-}
-
 // warnings are those that came up while the configuration was read, and what
 // else can be said now that the machine is known.
 func warnings(in InitInput) []string {
@@ -312,6 +297,8 @@ func (m *machine) initial(ctx context.Context, in InitInput) *Initial {
 	if !in.UploadCerts && len(in.Only) == 0 {
 		s.publish.Key = "" // it would open nothing, and must not stand in the join command
 	}
+	s.member.Accounts = rootless.For(m.host, cl)
+	s.controlPlane.Accounts = s.member.Accounts
 	m.tasksOfCerts(ctx, s, c)
 	s.kubeconfig.Dir = cmp.Or(in.KubeconfigDir, s.kubeconfig.Dir)
 	m.tasksOfNodes(s, c)
@@ -320,6 +307,7 @@ func (m *machine) initial(ctx context.Context, in InitInput) *Initial {
 		s.join.Published = m.publishedEndpoint
 	}
 	s.preflight = m.preflight(c, s)
+	s.preflight.Extra = append(s.preflight.Extra, m.externalInit(in)...)
 	s.journal.Files = m.host
 	return s
 }

@@ -313,18 +313,6 @@ func TestLabel(t *testing.T) {
 	})
 }
 
-func TestRootlessIsRefused(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		in := input()
-		in.Config.Cluster.FeatureGates = map[string]bool{"RootlessControlPlane": true}
-		w.refused(in, phases.CodeUsage, "RootlessControlPlane")
-		in = input()
-		in.Config.Cluster.FeatureGates = map[string]bool{"RootlessControlPlane": false}
-		w.must(in)
-	})
-}
-
 func TestAddonManifest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

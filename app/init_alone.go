@@ -23,6 +23,10 @@ var clusterFlags = map[string]func(to, from *config.Cluster){
 	"cert-dir":                      func(to, from *config.Cluster) { to.CertificatesDir = from.CertificatesDir },
 	"control-plane-endpoint":        func(to, from *config.Cluster) { to.ControlPlaneEndpoint = from.ControlPlaneEndpoint },
 	"controller-manager-extra-args": func(to, from *config.Cluster) { to.ControllerManager.ExtraArgs = from.ControllerManager.ExtraArgs },
+	"etcd-cafile":                   takeEtcd,
+	"etcd-certfile":                 takeEtcd,
+	"etcd-endpoints":                takeEtcd,
+	"etcd-keyfile":                  takeEtcd,
 	"feature-gates":                 func(to, from *config.Cluster) { to.FeatureGates = from.FeatureGates },
 	"image-repository":              func(to, from *config.Cluster) { to.ImageRepository = from.ImageRepository },
 	"kubernetes-version":            func(to, from *config.Cluster) { to.Version = from.Version },
@@ -32,19 +36,23 @@ var clusterFlags = map[string]func(to, from *config.Cluster){
 	"service-dns-domain":            func(to, from *config.Cluster) { to.Networking.DNSDomain = from.Networking.DNSDomain },
 }
 
+// takeEtcd is for the flags that together say which etcd there is.
+func takeEtcd(to, from *config.Cluster) { to.Etcd = from.Etcd }
+
 // complete gives a phase alone what its flags do not say: of the node, from
 // the record of the run before; of the cluster, from the cluster itself.
 // Else a phase that is told half would undo the other half. Where neither
-// is there yet, defaults take their place.
-func (m *machine) complete(ctx context.Context, in InitInput) {
+// is there yet, defaults take their place. It returns whether the cluster
+// said how it is configured.
+func (m *machine) complete(ctx context.Context, in InitInput) bool {
 	if len(in.Only) == 0 || in.Told == nil {
-		return
+		return false
 	}
 	c := in.Config
 	m.completeNode(in)
 	live := m.liveCluster(ctx, in)
 	if live == nil {
-		return
+		return false
 	}
 	for _, flag := range in.Told {
 		if take := clusterFlags[flag]; take != nil {
@@ -58,6 +66,7 @@ func (m *machine) complete(ctx context.Context, in InitInput) {
 		live.Version = config.Version // the cluster's may be one that this hactl cannot make
 	}
 	c.Cluster = *live
+	return true
 }
 
 // completeNode takes over what the record says of the node.

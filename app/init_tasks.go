@@ -42,6 +42,7 @@ func (m *machine) preflight(c *config.Init, s *Initial) preflight.Task {
 			{Name: "Kubeconfigs", Run: func(ctx context.Context) ([]string, error) {
 				return nil, errors.Join(kubeconfig.Problems(ctx, &s.kubeconfig)...)
 			}},
+			m.usersCheck(&c.Cluster),
 		},
 		// A phase alone judges the machine as one that nothing was begun on,
 		// unless all that is there is what it would make.

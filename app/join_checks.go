@@ -69,7 +69,7 @@ func (j *joiner) controlPlaneChecks(t *preflight.Task, s *Joining) {
 		}
 		return peers(ctx, r.admin, c.Node.Name, c.Cluster.Etcd.Local != nil)
 	}
-	t.Extra = append(t.Extra,
+	t.Extra = append(t.Extra, j.usersCheck(&c.Cluster),
 		preflight.Check{Name: "Certificates", Run: func(ctx context.Context) ([]string, error) {
 			r, err := once(ctx)
 			if err != nil {

@@ -187,6 +187,7 @@ func (w *joinWorld) bootEtcd() bool {
 		}
 		if !w.has(etcdLog) {
 			w.file(etcdLog, string(walHead(m.ID)), 0o600)
+			w.ownData(pod)
 		}
 		if w.etcd.Start(own, w.nodeName) != nil || w.etcd.Sync(w.nodeName) != nil {
 			return false
@@ -195,6 +196,16 @@ func (w *joinWorld) bootEtcd() bool {
 		return true
 	}
 	return false
+}
+
+// ownData makes what etcd has written its user's, if the pod has one.
+func (w *joinWorld) ownData(pod *corev1.Pod) {
+	s := pod.Spec.SecurityContext
+	for file := etcdLog; s.RunAsUser != nil && file != "/var/lib/etcd"; file = path.Dir(file) {
+		if err := w.host.Chown(w.t.Context(), file, host.Owner{User: *s.RunAsUser, Group: *s.RunAsGroup}, 0o700); err != nil {
+			w.t.Error(err)
+		}
+	}
 }
 
 // walHead is the head of a log of the cluster that etcd.Memory is, which says

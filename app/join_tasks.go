@@ -28,6 +28,7 @@ import (
 	"github.com/hactl/hactl/phases/pki"
 	"github.com/hactl/hactl/phases/publish"
 	"github.com/hactl/hactl/phases/ready"
+	"github.com/hactl/hactl/phases/rootless"
 	"github.com/hactl/hactl/templates/patch"
 )
 
@@ -138,6 +139,8 @@ func (j *joiner) controlPlane(ctx context.Context, s *Joining, set *patch.Set) {
 	if j.files == nil {
 		s.member.Forget = j.forgetEtcd
 	}
+	s.member.Accounts = rootless.For(j.host, cl)
+	s.controlPlane.Accounts = s.member.Accounts
 	s.ready = ready.Task{Host: j.host, API: own, Runtime: j.runtime, Cluster: cl, Timeouts: c.Timeouts, Dir: config.ManifestsDir, Healthy: j.healthy}
 	s.node = node.Task{API: own, Node: &c.Node, Limit: c.Timeouts.Kubelet}
 	s.spread = addons.Spread{API: others, NodeName: c.Node.Name, Limit: spreadLimit}

@@ -58,6 +58,11 @@ func newJoinWorld(t *testing.T) *joinWorld { return newJoinWorldOf(t, input()) }
 func newJoinWorldOf(t *testing.T, in InitInput) *joinWorld {
 	first := newWorld(t)
 	first.must(in)
+	return newJoinWorldBeside(first)
+}
+
+// newJoinWorldBeside is a world whose cluster is that of its first machine.
+func newJoinWorldBeside(first *world) *joinWorld {
 	w := newMachineOf(first, "cp-2", "10.0.0.12")
 	w.etcd = etcd.NewMemory("cp-1", "https://10.0.0.11:2380")
 	w.etcd.MaxLearners(4)

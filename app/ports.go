@@ -46,6 +46,8 @@ type ports struct {
 	// dialExternalEtcd is dialEtcd for an etcd that others run, with the
 	// files of the configuration.
 	dialExternalEtcd func(ctx context.Context, files host.Files, x *config.ExternalEtcd) (etcd.Cluster, func() error, error)
+	// dialStore opens the same etcd as its user sees it.
+	dialStore func(ctx context.Context, files host.Files, x *config.ExternalEtcd) (etcd.Store, func() error, error)
 	// healthy asks a health URL of this node.
 	healthy func(ctx context.Context, url string) error
 	// askServer asks any API server, whose certificate must be of the CA.
@@ -79,7 +81,7 @@ func realPorts() (ports, func()) {
 			client := cri.Dial(socket)
 			return client, client.Close
 		},
-		dialEtcd: dialEtcd, dialExternalEtcd: dialExternalEtcd,
+		dialEtcd: dialEtcd, dialExternalEtcd: dialExternalEtcd, dialStore: dialStore,
 		askServer: health.Ask,
 		healthy:   healthy,
 		hostname:  os.Hostname,

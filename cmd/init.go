@@ -41,6 +41,7 @@ func newInit(streams Streams) *cobra.Command {
 		},
 	}
 	f.register(c.Flags())
+	onlyTyped(c, allowEtcdData)
 	c.AddCommand(newInitPhase(streams))
 	return c
 }

@@ -43,6 +43,8 @@ type initFlags struct {
 
 	uploadCerts, dryRun, skipTokenPrint, skipKeyPrint bool
 
+	etcd etcdFlags
+
 	docs *kubeadm.Documents // what --config holds; nil without it
 }
 
@@ -63,6 +65,7 @@ func (f *initFlags) register(s *pflag.FlagSet) {
 	s.StringVar(&f.certificateKeyFile, "certificate-key-file", "", "file that holds the certificate key, or - for standard input")
 	s.StringVar(&f.endpoint, "control-plane-endpoint", "", "host or host:port of the load balancer in front of all control planes")
 	s.StringVar(&f.criSocket, "cri-socket", "", "socket of the container runtime (default: found by itself)")
+	f.etcd.register(s)
 	s.BoolVar(&f.dryRun, "dry-run", false, "show what would be done and change nothing")
 	s.StringVar(&f.featureGates, "feature-gates", "", "feature gates, as name=true,name=false")
 	s.StringSliceVar(&f.ignore, "ignore-preflight-errors", nil, "preflight checks whose failures are only warnings; all for every check")
@@ -93,6 +96,7 @@ func (f *initFlags) input(flags *pflag.FlagSet, streams Streams) (app.InitInput,
 		Kubeconfig:    f.kubeconfig,
 		KubeconfigDir: f.kubeconfigDir,
 		UploadCerts:   f.uploadCerts,
+		AllowEtcdData: f.etcd.allowData,
 		HideToken:     f.skipTokenPrint,
 		HideKey:       f.skipKeyPrint,
 		Skip:          f.skip,
@@ -121,7 +125,7 @@ func (f *initFlags) input(flags *pflag.FlagSet, streams Streams) (app.InitInput,
 }
 
 func (f *initFlags) fromFile(flags *pflag.FlagSet, streams Streams) (*config.Init, []string, error) {
-	if err := refuseBesideConfig(flags); err != nil {
+	if err := refuseBesideConfig(flags, etcdNames...); err != nil {
 		return nil, nil, err
 	}
 	data, err := readInput(f.config, streams)
@@ -141,6 +145,9 @@ func (f *initFlags) fromFile(flags *pflag.FlagSet, streams Streams) (*config.Ini
 		}
 	}
 	f.docs = docs
+	if err := f.etcd.beside(&c.Cluster); err != nil {
+		return nil, nil, err
+	}
 	if f.nodeName != "" {
 		c.Node.Name = f.nodeName
 	}
@@ -201,6 +208,7 @@ func (f *initFlags) fromFlags() (*config.Init, error) {
 		CertificateKey: config.Secret(f.certificateKey),
 		PatchesDir:     f.patches,
 	}
+	c.Cluster.Etcd.External = f.etcd.external(p, f.certDir)
 	c.Cluster.APIServer.ExtraArgs = p.args("--apiserver-extra-args", f.apiServerArgs)
 	c.Cluster.ControllerManager.ExtraArgs = p.args("--controller-manager-extra-args", f.controllerManagerArgs)
 	c.Cluster.Scheduler.ExtraArgs = p.args("--scheduler-extra-args", f.schedulerArgs)

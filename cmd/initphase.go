@@ -35,6 +35,7 @@ func newInitPhase(streams Streams) *cobra.Command {
 		}}
 		f.register(p.Flags())
 		f.registerAlone(p.Flags())
+		onlyTyped(p, allowEtcdData)
 		own(p, noArgs, initPhaseFlags(path))
 		return p
 	})

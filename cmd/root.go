@@ -153,7 +153,7 @@ func newCommand(streams Streams, settings string) *cobra.Command {
 	root.PersistentFlags().StringP("output", "o", "text", "text for people, json or yaml for programs")
 	root.PersistentFlags().IntP("v", "v", 0, "taken for scripts written for kubeadm, and without effect: all that is done is shown")
 	root.PersistentFlags().Lookup("v").Hidden = true
-	root.AddCommand(newInit(streams), newJoin(streams), newConfig(streams, settings), newCerts(streams), newToken(streams), newReset(streams), newStatus(streams), newNode(streams), newKubeconfig(streams), newLB(streams), newCompletion(streams), newVersion(streams))
+	root.AddCommand(newInit(streams), newJoin(streams), newConfig(streams, settings), newCerts(streams), newToken(streams), newReset(streams), newStatus(streams), newNode(streams), newKubeconfig(streams), newLB(streams), newEtcd(streams), newCompletion(streams), newVersion(streams))
 	return root
 }
 

@@ -74,7 +74,7 @@ func (v *validator) clusterWarnings(c *Cluster) {
 		}
 	}
 	if c.FeatureGates["RootlessControlPlane"] {
-		v.add("featureGates.RootlessControlPlane", "remove it", "hactl does not run the control plane without root")
+		v.add("featureGates.RootlessControlPlane", "remove it; user namespaces of pods (spec.hostUsers) take its place", "is deprecated and will go away (kubeadm v1.37, features/features.go)")
 	}
 	own := version.MustParseSemantic(Version)
 	if got, err := version.ParseSemantic(c.Version); err == nil && got.Major() == own.Major() && got.Minor() > own.Minor() {

@@ -214,7 +214,7 @@ func (t *Import) missing(ctx context.Context) ([]string, error) {
 		switch {
 		case !bytes.Equal(there, t.Bundle.Files[name].Data):
 			foreign = append(foreign, file)
-		case info.Mode.Perm()&^modeOf(name) != 0:
+		case info.Mode.Perm()&^widest(name) != 0:
 			missing = append(missing, name) // the same, with permissions that it may not have
 		}
 	}

@@ -287,12 +287,21 @@ func (q *inquest) exposed() {
 		}
 		switch {
 		case q.Travel: // what is installed gets modes of its own
-		case strings.HasSuffix(name, ".key") && mode&0o077 != 0:
+		case strings.HasSuffix(name, ".key") && mode&^widest(name)&0o077 != 0:
 			q.say(name, Exposed, fmt.Sprintf("its mode is %04o, so others can read the private key", mode), q.commandf("chmod 600 %s", q.in(at)))
 		case strings.HasSuffix(name, ".crt") && mode&0o022 != 0:
 			q.say(name, Exposed, fmt.Sprintf("its mode is %04o, so others can change it", mode), q.commandf("chmod 644 %s", q.in(at)))
 		}
 	}
+}
+
+// widest is the mode that a file may have at most. Components that run
+// without root read the service accounts' key by its group.
+func widest(name string) fs.FileMode {
+	if name == "sa.key" {
+		return 0o640
+	}
+	return modeOf(name)
 }
 
 // modeOf is the mode of a file that is installed.

@@ -3,6 +3,7 @@ package cleanup
 import (
 	"context"
 	"slices"
+	"strings"
 )
 
 // LeftAlone lists what a reset leaves on the machine, and why: what others
@@ -23,8 +24,18 @@ func LeftAlone(ctx context.Context, t *Task) ([]Left, error) {
 	if len(names) > 0 {
 		list = append(list, Left{"/etc/cni/net.d", "the pod network's settings; its interfaces and /var/lib/cni stay too"})
 	}
+	if t.hasUsers(ctx) {
+		list = append(list, Left{"users and groups kubeadm-*", "etcd's data that was moved aside is theirs; once it is gone, too: userdel and groupdel"})
+	}
 	return append(list,
 		Left{"iptables, nftables and IPVS rules", "other programs have theirs among them; a reboot removes those of kube-proxy"},
 		Left{"kubeconfig files in home directories", "such as ~/.kube/config"},
 	), nil
+}
+
+// hasUsers says whether the machine has the users of a control plane that
+// ran without root (phases/rootless).
+func (t *Task) hasUsers(ctx context.Context) bool {
+	data, err := t.Host.ReadFile(ctx, "/etc/passwd")
+	return err == nil && strings.Contains("\n"+string(data), "\nkubeadm-etcd:")
 }

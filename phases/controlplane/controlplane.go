@@ -37,6 +37,8 @@ type Task struct {
 	Environ []string
 	Dir     string // of the manifests
 	Patches *patch.Set
+	// Accounts give the components users of their own; nil means root.
+	Accounts staticpod.Accounts
 }
 
 // Phase is phase control-plane with a sub-phase for each component.
@@ -62,7 +64,7 @@ func component(name, pod string, build func(*Task, context.Context) (staticpod.P
 			if err != nil {
 				return phases.Missing, err
 			}
-			p.Patches = t.Patches
+			p.Patches, p.Accounts = t.Patches, t.Accounts
 			same, err := p.OnDisk(ctx, t.Files, t.Dir)
 			if err != nil || !same {
 				return phases.Missing, err
@@ -74,7 +76,7 @@ func component(name, pod string, build func(*Task, context.Context) (staticpod.P
 			if err != nil {
 				return err
 			}
-			p.Patches = t.Patches
+			p.Patches, p.Accounts = t.Patches, t.Accounts
 			if err := p.Write(ctx, t.Files, t.Dir); err != nil {
 				return fmt.Errorf("write the manifest of %s: %w", pod, err)
 			}

@@ -14,6 +14,7 @@ import (
 // fs.ErrNotExist). All methods may be called at the same time.
 type Host interface {
 	Files
+	Owners
 	Commands
 	Mounts
 	// Services returns the machine's service manager.
@@ -49,6 +50,19 @@ type Files interface {
 	Rename(ctx context.Context, oldPath, newPath string) error
 }
 
+// Owners says whose files are. What WriteFile and Mkdir make is that of the
+// user hactl runs as, also where WriteFile replaces a file of somebody else.
+type Owners interface {
+	// Chown gives a file or a directory, not what is below it, to owner with
+	// the mode perm. It follows symbolic links.
+	Chown(ctx context.Context, path string, owner Owner, perm fs.FileMode) error
+}
+
+// Owner is a user and a group by their IDs. The zero Owner is root.
+type Owner struct {
+	User, Group int64
+}
+
 // Mounts are the file systems that are mounted on the machine.
 type Mounts interface {
 	// MountPoints lists the mount points at dir and below it, in the order
@@ -74,10 +88,11 @@ const (
 
 // Info is what Stat tells.
 type Info struct {
-	Mode fs.FileMode // with the type bits
-	Size int64
-	// Link says that the path itself is a symbolic link; Mode, Size and
-	// Names are of what it points to.
+	Mode  fs.FileMode // with the type bits
+	Size  int64
+	Owner Owner
+	// Link says that the path itself is a symbolic link; all else is of what
+	// it points to.
 	Link bool
 	// Names are the sorted entries of a directory, nil for a file.
 	Names []string

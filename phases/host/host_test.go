@@ -43,23 +43,28 @@ func local(t *testing.T, root string) *host.Local {
 }
 
 func TestConformance(t *testing.T) {
+	other := host.Owner{User: 1, Group: 2}
+	own := host.Owner{User: int64(os.Getuid()), Group: int64(os.Getgid())}
+	if own.User == 0 {
+		own = other
+	}
 	hosts := map[string]func(t *testing.T) hosttest.Machine{
 		"Memory": func(t *testing.T) hosttest.Machine {
 			m := memory(t)
-			return hosttest.Machine{Host: m, Dir: "/var/test", Mount: m.SetMount}
+			return hosttest.Machine{Host: m, Dir: "/var/test", Owner: other, Mount: m.SetMount}
 		},
 		"Overlay": func(t *testing.T) hosttest.Machine {
 			m := memory(t)
-			return hosttest.Machine{Host: host.NewOverlay(m), Dir: "/var/test", Mount: m.SetMount}
+			return hosttest.Machine{Host: host.NewOverlay(m), Dir: "/var/test", Owner: other, Mount: m.SetMount}
 		},
 		"Local": func(t *testing.T) hosttest.Machine {
-			return hosttest.Machine{Host: local(t, ""), Dir: t.TempDir()}
+			return hosttest.Machine{Host: local(t, ""), Dir: t.TempDir(), Owner: own}
 		},
 		"LocalBelowRoot": func(t *testing.T) hosttest.Machine {
-			return hosttest.Machine{Host: local(t, t.TempDir()), Dir: "/"}
+			return hosttest.Machine{Host: local(t, t.TempDir()), Dir: "/", Owner: own}
 		},
 		"OverlayOfLocal": func(t *testing.T) hosttest.Machine {
-			return hosttest.Machine{Host: host.NewOverlay(local(t, "")), Dir: t.TempDir()}
+			return hosttest.Machine{Host: host.NewOverlay(local(t, "")), Dir: t.TempDir(), Owner: other}
 		},
 	}
 	for name, machine := range hosts {

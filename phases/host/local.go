@@ -70,7 +70,7 @@ func (l *Local) Stat(ctx context.Context, path string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	info := Info{Mode: target.Mode(), Size: target.Size(), Link: link.Mode()&fs.ModeSymlink != 0}
+	info := Info{Mode: target.Mode(), Size: target.Size(), Owner: ownerOf(target), Link: link.Mode()&fs.ModeSymlink != 0}
 	if !target.IsDir() {
 		return info, nil
 	}

@@ -103,6 +103,24 @@ func (m *Memory) Mkdir(ctx context.Context, path string, perm fs.FileMode) error
 	return mkdir(ctx, m, path, perm)
 }
 
+// Chown is that of Owners.
+func (m *Memory) Chown(ctx context.Context, path string, owner Owner, perm fs.FileMode) error {
+	path, err := checkPath(ctx, "chown", path)
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	info, err := m.stat(ctx, path)
+	if err != nil {
+		return err
+	}
+	n := *m.nodes[path]
+	n.mode, n.owner = info.Mode.Type()|perm.Perm(), owner
+	m.nodes[path] = &n
+	return nil
+}
+
 // Remove is that of Files.
 func (m *Memory) Remove(ctx context.Context, path string) error {
 	path, err := checkPath(ctx, "remove", path)
@@ -147,7 +165,7 @@ func (m *Memory) stat(_ context.Context, path string) (Info, error) {
 			}
 		}
 	}
-	info := Info{Mode: n.mode, Size: int64(len(n.data))}
+	info := Info{Mode: n.mode, Size: int64(len(n.data)), Owner: n.owner}
 	if n.mode.IsDir() {
 		info.Names = names(m.nodes, path)
 	}

@@ -20,6 +20,7 @@ const (
 	PathRemoved    ChangeKind = "removed"        // Path, Mode, Old
 	TreeRemoved    ChangeKind = "tree removed"   // Path, Mode: with all below it
 	PathMoved      ChangeKind = "moved"          // From, Path, Mode
+	OwnerChanged   ChangeKind = "owner changed"  // Path, Mode, Owner
 	Unmounted      ChangeKind = "unmounted"      // Path
 	CommandRun     ChangeKind = "command run"    // Argv
 	ServiceChanged ChangeKind = "service"        // Action, Unit
@@ -31,7 +32,8 @@ type Change struct {
 	Kind     ChangeKind
 	Path     string
 	From     string      // where it was before a move
-	Mode     fs.FileMode // of a file: after a write, before a removal
+	Owner    Owner       // the new one
+	Mode     fs.FileMode // of a file: before a removal, else after the change
 	Old, New []byte      // contents; Old is nil if there was no file
 	Argv     []string
 	Action   ServiceAction
@@ -200,12 +202,12 @@ func (o *Overlay) stat(ctx context.Context, path string) (Info, error) {
 		return Info{}, &fs.PathError{Op: "stat", Path: path, Err: syscall.ENOENT}
 	}
 	if ok && !n.mode.IsDir() {
-		return Info{Mode: n.mode, Size: max(n.size, int64(len(n.data)))}, nil
+		return Info{Mode: n.mode, Size: max(n.size, int64(len(n.data))), Owner: n.owner}, nil
 	}
 	info, err := o.baseStat(ctx, path)
 	switch {
 	case ok: // a directory made here, perhaps in place of one that was removed
-		info = Info{Mode: n.mode, Names: info.Names}
+		info = Info{Mode: n.mode, Owner: n.owner, Names: info.Names}
 	case err != nil:
 		return Info{}, err
 	}
@@ -245,7 +247,7 @@ func (o *Overlay) put(ctx context.Context, path string, n *node) error {
 		if c.Old, err = o.read(ctx, path); err != nil {
 			return err
 		}
-		if info.Mode == n.mode && bytes.Equal(c.Old, n.data) {
+		if info.Mode == n.mode && info.Owner == n.owner && bytes.Equal(c.Old, n.data) {
 			return nil
 		}
 		if c.Old == nil {

@@ -34,6 +34,32 @@ func (o *Overlay) baseRead(ctx context.Context, path string) ([]byte, error) {
 	return o.base.ReadFile(ctx, path)
 }
 
+// Chown is that of Owners. Contents stay where they are.
+func (o *Overlay) Chown(ctx context.Context, path string, owner Owner, perm fs.FileMode) error {
+	path, err := checkPath(ctx, "chown", path)
+	if err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	info, err := o.stat(ctx, path)
+	if err != nil {
+		return err
+	}
+	mode := info.Mode.Type() | perm.Perm()
+	if mode == info.Mode && owner == info.Owner {
+		return nil
+	}
+	n := node{size: info.Size, source: path}
+	if known := o.nodes[path]; known != nil {
+		n = *known
+	}
+	n.mode, n.owner = mode, owner
+	o.nodes[path] = &n
+	o.changes = append(o.changes, Change{Kind: OwnerChanged, Path: path, Mode: mode, Owner: owner})
+	return nil
+}
+
 // RemoveAll is that of Files; a directory with all below it is one change.
 func (o *Overlay) RemoveAll(ctx context.Context, path string) error {
 	path, err := checkPath(ctx, "remove", path)
@@ -105,7 +131,7 @@ func (o *Overlay) collect(ctx context.Context, path, newPath string, moved map[s
 	if err != nil {
 		return err
 	}
-	n := &node{mode: info.Mode, size: info.Size, source: path}
+	n := &node{mode: info.Mode, owner: info.Owner, size: info.Size, source: path}
 	if known := o.nodes[path]; known != nil {
 		n = known
 	}

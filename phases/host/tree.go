@@ -16,10 +16,11 @@ const made fs.FileMode = 0o700
 
 // node is a file or directory in memory.
 type node struct {
-	mode fs.FileMode // with the type bits
-	data []byte
+	mode  fs.FileMode // with the type bits
+	owner Owner
+	data  []byte
 	// source is where an Overlay's base has the content of a file that was
-	// moved; size is that content's.
+	// moved or given away; size is that content's.
 	source string
 	size   int64
 }

@@ -23,7 +23,8 @@ type Files interface {
 func Path(dir, name string) string { return path.Join(dir, name+".yaml") }
 
 // OnDisk says whether the manifest on disk means the same pod: the order of
-// fields and comments do not count.
+// fields and comments do not count. What the component's account needs must
+// be there, too.
 func (p Pod) OnDisk(ctx context.Context, files Files, dir string) (bool, error) {
 	live, err := Read(ctx, files, dir, p.Name)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -32,12 +33,23 @@ func (p Pod) OnDisk(ctx context.Context, files Files, dir string) (bool, error) 
 	if err != nil {
 		return false, err
 	}
+	if p.Accounts != nil {
+		if p.account, err = p.Accounts.Find(ctx, p.Name); err != nil || p.account == nil {
+			return false, err
+		}
+	}
 	want, err := p.Patched()
 	return err == nil && equality.Semantic.DeepEqual(live, want), err
 }
 
-// Write writes the manifest with mode 0600.
-func (p Pod) Write(ctx context.Context, files Files, dir string) error {
+// Write writes the manifest with mode 0600, after the component has got its
+// account.
+func (p Pod) Write(ctx context.Context, files Files, dir string) (err error) {
+	if p.Accounts != nil {
+		if p.account, err = p.Accounts.Give(ctx, p.Name); err != nil {
+			return err
+		}
+	}
 	data, err := p.YAML()
 	if err != nil {
 		return err

@@ -36,6 +36,11 @@ type Pod struct {
 	CPU, Memory string // requests; Memory may be empty
 	// Patches are applied last; nil means none.
 	Patches *patch.Set
+	// Accounts give the component a user of its own; nil means root. OnDisk
+	// and Write ask them; Object and Patched are without.
+	Accounts Accounts
+
+	account *Account
 
 	// Where the kubelet asks for health. ReadyPath may be empty.
 	ProbeHost                        string
@@ -67,7 +72,7 @@ func (p Pod) Patched() (*corev1.Pod, error) {
 // Object returns the pod as the API's type, without patches.
 func (p Pod) Object() *corev1.Pod {
 	critical := int32(2000001000) // the value of class system-node-critical
-	return &corev1.Pod{
+	pod := &corev1.Pod{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
 		ObjectMeta: metav1.ObjectMeta{
 			Name: p.Name, Namespace: metav1.NamespaceSystem,
@@ -85,6 +90,10 @@ func (p Pod) Object() *corev1.Pod {
 			Volumes: volumes(p.Mounts),
 		},
 	}
+	if p.account != nil {
+		p.account.in(pod)
+	}
+	return pod
 }
 
 // YAML returns the manifest as it lies on disk.

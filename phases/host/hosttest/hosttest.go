@@ -21,6 +21,8 @@ type Machine struct {
 	Host host.Host
 	// Dir is an absolute path of a directory that exists and is empty.
 	Dir string
+	// Owner is one whom the test may give files to.
+	Owner host.Owner
 	// Mount mounts a file system on a directory; nil where a test may not.
 	Mount func(path string)
 }
@@ -38,6 +40,8 @@ func Run(t *testing.T, machine func(t *testing.T) Machine) {
 		"Missing":          {"what is missing satisfies fs.ErrNotExist", missing},
 		"ReadDir":          {"a directory has no content, and it exists", readDir},
 		"Mkdir":            {"all parents get the mode, and an old directory keeps its own", mkdir},
+		"Chown":            {"owner and mode change, and what is below a directory does not", chown},
+		"ChownMissing":     {"what is missing belongs to nobody", chownMissing},
 		"Names":            {"a directory lists its entries, sorted", names},
 		"Remove":           {"files and empty directories go, a second time too", remove},
 		"RemoveFull":       {"a directory with entries stays", removeFull},
@@ -203,6 +207,40 @@ func mkdir(t *testing.T, m Machine) {
 	mode(t, m, path.Join(m.Dir, "b/c"), fs.ModeDir|0o777)
 	must(t, m.Host.Mkdir(t.Context(), path.Join(m.Dir, "b"), 0o700))
 	mode(t, m, path.Join(m.Dir, "b"), fs.ModeDir|0o777)
+}
+
+func chown(t *testing.T, m Machine) {
+	dir, file := path.Join(m.Dir, "b"), path.Join(m.Dir, "b/a")
+	must(t, m.Host.WriteFile(t.Context(), file, []byte("one"), 0o600))
+	before, err := m.Host.Stat(t.Context(), file)
+	must(t, err)
+	must(t, m.Host.Chown(t.Context(), dir, m.Owner, 0o755))
+	mode(t, m, dir, fs.ModeDir|0o755)
+	owner(t, m, dir, m.Owner)
+	mode(t, m, file, 0o600)
+	owner(t, m, file, before.Owner)
+	must(t, m.Host.Chown(t.Context(), file, m.Owner, 0o640))
+	mode(t, m, file, 0o640)
+	owner(t, m, file, m.Owner)
+	content(t, m, file, "one")
+	entries(t, m, dir, "a")
+	must(t, m.Host.WriteFile(t.Context(), file, []byte("two"), 0o600))
+	owner(t, m, file, before.Owner)
+}
+
+func owner(t *testing.T, m Machine, path string, want host.Owner) {
+	t.Helper()
+	info, err := m.Host.Stat(t.Context(), path)
+	must(t, err)
+	if info.Owner != want {
+		t.Errorf("%s: owner: want %v, got %v", path, want, info.Owner)
+	}
+}
+
+func chownMissing(t *testing.T, m Machine) {
+	if err := m.Host.Chown(t.Context(), path.Join(m.Dir, "never"), m.Owner, 0o600); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("want fs.ErrNotExist, got %v", err)
+	}
 }
 
 func names(t *testing.T, m Machine) {
