@@ -3,12 +3,13 @@
 # make test     everything that must pass; make unit is its fast part
 SHELL := /bin/bash
 .DEFAULT_GOAL := build
-.PHONY: build unit verify e2e test demo demo-down soak golden help
+.PHONY: build unit verify e2e test demo demo-down bench soak golden help
 
 GO      ?= go
 LDFLAGS := -s -w
 TOOL    := $(GO) tool -modfile=e2e/toolchain/go.mod
 LOGS    := $(CURDIR)/logs
+PAIRS   ?= 5
 # The packages whose tests need the lab, or what it builds.
 LAB_TESTS := ./e2e/... ./config/kubeadm/...
 SOURCES := ./app/... ./certs/... ./cmd/... ./config/... ./etcd/... ./phases/... ./templates/... ./e2e/...
@@ -39,6 +40,10 @@ test: verify unit e2e ## everything that must pass
 
 demo: build ## a load balancer and a control plane on this machine
 	@$(GO) run ./e2e/demo
+
+bench: build ## hactl and kubeadm measured side by side, on an idle machine
+	@CGO_ENABLED=0 $(GO) run ./e2e/bench --pairs $(PAIRS) --raw $(LOGS)/bench.json --timeline $(LOGS)/timeline.json --report docs/benchmarks.md
+	@$(GO) -C e2e/timeline run . $(LOGS)/timeline.json $(CURDIR)/docs/benchmarks.svg
 
 soak: build ## long repetitions
 	@HACTL_SOAK=1 $(GO) test -tags e2e -count=1 -timeout 170m -p 1 -v ./e2e/...

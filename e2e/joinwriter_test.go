@@ -50,7 +50,11 @@ echo "$n $max $at"`
 // writes starts a writer on a control plane.
 func writes(t *testing.T, n *nodes.Node, endpoint string) *writer {
 	t.Helper()
-	kubectl(t, n, "create", "configmap", "writes", "--from-literal=n=0")
+	// The load balancer takes a moment to see that init has ended.
+	eventually(t, 10*time.Second, "the load balancer leads to the API", func() (bool, string) {
+		o := run(t, n, "env", admin, "kubectl", "create", "configmap", "writes", "--from-literal=n=0")
+		return o.code == 0, o.stderr
+	})
 	must(t, n, "rm", "-f", stopWrites)
 	c, err := n.Command(t.Context(), "sh", "-c", writerScript, "sh", endpoint)
 	if err != nil {
