@@ -22,7 +22,7 @@ type MachineChange struct {
 	// "move", "chown", "unmount", "run", or what is done to a service.
 	Action string `json:"action"`
 	Target string `json:"target"`
-	From   string `json:"from,omitempty"` // of a move
+	From   string `json:"from,omitempty"`  // of a move
 	Owner  string `json:"owner,omitempty"` // after chown, "USER:GROUP" by IDs
 	Mode   string `json:"mode,omitempty"`
 	// Content is all of a new file; Diff is what changes in a file that is
