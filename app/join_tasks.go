@@ -32,9 +32,9 @@ import (
 	"github.com/hactl/hactl/templates/patch"
 )
 
-// joinKeys is how many keys a joining control plane needs: the eight pairs
+// joinKeys is how many keys a joining control plane needs: the seven pairs
 // that are its own, and four kubeconfigs.
-const joinKeys = 12
+const joinKeys = 11
 
 // tasks makes the tasks. They share the configuration and the ports.
 func (j *joiner) tasks(ctx context.Context, notify func(phases.Event)) (*Joining, error) {

@@ -24,6 +24,9 @@ type Cluster interface {
 	// the error is ErrUnreachable if no voting member answers. It works
 	// without quorum too, and never takes longer than those two seconds.
 	Health(ctx context.Context) (Report, error)
+	// Serves says whether the member behind a client URL serves clients: nil,
+	// or, within half a second, an error that wraps ErrUnreachable.
+	Serves(ctx context.Context, clientURL string) error
 	// AddLearner adds a member without a vote and returns it. If a member
 	// with that peer URL is there already, that one is returned unchanged.
 	// It returns ErrTooManyLearners if the cluster takes no further learner

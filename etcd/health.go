@@ -3,6 +3,7 @@ package etcd
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -55,6 +56,26 @@ func (s survey) voters(without uint64) []voter {
 func (c *Client) Health(ctx context.Context) (Report, error) {
 	s, err := c.survey(ctx)
 	return s.report, err
+}
+
+// glance is how long Serves waits for a member.
+const glance = 400 * time.Millisecond
+
+// Serves is that of Cluster.
+func (c *Client) Serves(ctx context.Context, clientURL string) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	inner, cancel := c.bounded(ctx, min(glance, c.limit))
+	defer cancel()
+	a := c.ask(inner, clientURL)
+	switch {
+	case a.err != nil && ctx.Err() != nil:
+		return context.Cause(ctx)
+	case a.err != nil && !errors.Is(a.err, ErrUnreachable):
+		return fmt.Errorf("%w: %w", ErrUnreachable, a.err)
+	}
+	return a.err
 }
 
 // answer is what came back from one client URL.

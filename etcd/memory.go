@@ -31,6 +31,7 @@ type Method string
 const (
 	MethodMembers    Method = "Members"
 	MethodHealth     Method = "Health"
+	MethodServes     Method = "Serves"
 	MethodAddLearner Method = "AddLearner"
 	MethodPromote    Method = "Promote"
 	MethodRemove     Method = "Remove"
@@ -174,7 +175,7 @@ func (m *Memory) begin(ctx context.Context, method Method) error {
 	case healthy == 0:
 		m.mu.Unlock()
 		return ErrUnreachable
-	case method != MethodHealth && !report.HasQuorum():
+	case method != MethodHealth && method != MethodServes && !report.HasQuorum():
 		m.mu.Unlock()
 		return ErrNoQuorum
 	}
@@ -201,6 +202,20 @@ func (m *Memory) Health(ctx context.Context) (Report, error) {
 	}
 	defer m.mu.Unlock()
 	return m.report(), nil
+}
+
+// Serves is that of Cluster.
+func (m *Memory) Serves(ctx context.Context, clientURL string) error {
+	if err := m.begin(ctx, MethodServes); err != nil {
+		return err
+	}
+	defer m.mu.Unlock()
+	for _, h := range m.report().Members {
+		if h.Err == nil && slices.Contains(h.ClientURLs, clientURL) {
+			return nil
+		}
+	}
+	return fmt.Errorf("%w: %s: connection refused", ErrUnreachable, clientURL)
 }
 
 // report is what Health returns; the caller holds mu.

@@ -67,6 +67,17 @@ func (o *Overlay) Health(ctx context.Context) (Report, error) {
 	return r, nil
 }
 
+// Serves is that of Cluster: the member that is added does.
+func (o *Overlay) Serves(ctx context.Context, clientURL string) error {
+	o.mu.Lock()
+	added := o.added != nil
+	o.mu.Unlock()
+	if err := o.base.Serves(ctx, clientURL); err != nil && (!added || ctx.Err() != nil) {
+		return err
+	}
+	return nil
+}
+
 // AddLearner is that of Cluster.
 func (o *Overlay) AddLearner(ctx context.Context, peerURL string) (Member, error) {
 	list, err := o.Members(ctx)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -95,7 +96,8 @@ func TestProbeTLS(t *testing.T) {
 		endpoint, mention string
 	}{
 		"ForeignCA":     {"the server is another cluster's", other, id, endpoint, "x509: "},
-		"ForeignClient": {"the server does not know the client", id, other, endpoint, "remote error: tls: "},
+		// With TLS 1.3 the client may write before it reads the server's word.
+		"ForeignClient": {"the server does not know the client", id, other, endpoint, "remote error: tls: |broken pipe|connection reset"},
 		"Plain":         {"the server speaks no TLS", id, id, strings.Replace(plain.client("m1"), "http:", "https:", 1), "handshake failed: EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -105,7 +107,7 @@ func TestProbeTLS(t *testing.T) {
 			check(t, err)
 			defer client.Close()
 			_, err = client.Probe(t.Context(), c.endpoint)
-			if !errors.Is(err, etcd.ErrUnreachable) || !strings.Contains(err.Error(), c.mention) {
+			if !errors.Is(err, etcd.ErrUnreachable) || !regexp.MustCompile(c.mention).MatchString(err.Error()) {
 				t.Errorf("%s: want ErrUnreachable with %q, got %v", c.reason, c.mention, err)
 			}
 		})

@@ -10,6 +10,10 @@ type Owner struct {
 	Member, Cluster uint64
 }
 
+// OwnerHead is how many bytes of a log file ReadOwner needs at most. The file
+// itself is made with 64 MB.
+const OwnerHead = 4 << 10
+
 // ErrNoLog says that a file does not begin as a write-ahead log of etcd does.
 var ErrNoLog = errors.New("it does not begin as a write-ahead log of etcd does")
 

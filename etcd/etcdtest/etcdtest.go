@@ -125,6 +125,7 @@ func healthy(t *testing.T, w World) {
 		if !m.HasPeer(w.Peer(m.Name)) || len(m.ClientURLs) != 1 || m.ID == 0 || m.Learner {
 			t.Errorf("want an id, a vote, one client URL and peer URL %s, got %+v", w.Peer(m.Name), m)
 		}
+		must(t, w.Cluster.Serves(t.Context(), m.ClientURLs[0]))
 	}
 	r := report(t, w)
 	all, healthy := r.Voters()
@@ -272,6 +273,7 @@ func dead(t *testing.T, w World) {
 	if all, healthy := r.Voters(); all != 3 || healthy != 2 {
 		t.Errorf("want 2 of 3 voters healthy, got %d of %d", healthy, all)
 	}
+	wantErr(t, "Serves", etcd.ErrUnreachable, w.Cluster.Serves(t.Context(), named(t, w, "m2").ClientURLs[0]))
 	_, err := w.Cluster.AddLearner(t.Context(), w.Peer("m4"))
 	wantErr(t, "AddLearner", etcd.ErrNotConnected, err)
 	for _, name := range []string{"m1", "m3"} {

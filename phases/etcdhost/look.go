@@ -145,7 +145,7 @@ func (t *Task) owner(ctx context.Context) (*etcd.Owner, error) {
 		return nil, nil
 	}
 	file := path.Join(t.walDir(), info.Names[i])
-	data, err := t.Host.ReadFile(ctx, file)
+	data, err := t.Host.ReadHead(ctx, file, etcd.OwnerHead)
 	if err != nil {
 		return nil, fmt.Errorf("look for data of etcd: %w", err)
 	}

@@ -24,6 +24,9 @@ type Host interface {
 // Files is the machine's file system. Paths are absolute.
 type Files interface {
 	ReadFile(ctx context.Context, path string) ([]byte, error)
+	// ReadHead reads the first most bytes of the file, or all of a shorter
+	// one.
+	ReadHead(ctx context.Context, path string, most int) ([]byte, error)
 	// Stat follows symbolic links.
 	Stat(ctx context.Context, path string) (Info, error)
 	// WriteFile replaces the file at once or not at all: readers see the

@@ -3,6 +3,7 @@ package host
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -54,6 +55,20 @@ func (l *Local) ReadFile(ctx context.Context, path string) ([]byte, error) {
 		return nil, err
 	}
 	return os.ReadFile(real)
+}
+
+// ReadHead is that of Files.
+func (l *Local) ReadHead(ctx context.Context, path string, most int) ([]byte, error) {
+	real, err := l.real(ctx, "open", path)
+	if err != nil {
+		return nil, err
+	}
+	f, err := os.Open(real)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, int64(most)))
+	return data, errors.Join(err, f.Close())
 }
 
 // Stat is that of Files.

@@ -70,6 +70,12 @@ func (m *Memory) ReadFile(ctx context.Context, path string) ([]byte, error) {
 	return bytes.Clone(m.nodes[path].data), nil
 }
 
+// ReadHead is that of Files.
+func (m *Memory) ReadHead(ctx context.Context, path string, most int) ([]byte, error) {
+	data, err := m.ReadFile(ctx, path)
+	return data[:min(len(data), most)], err
+}
+
 // Stat is that of Files. There are no symbolic links in memory.
 func (m *Memory) Stat(ctx context.Context, path string) (Info, error) {
 	path, err := checkPath(ctx, "stat", path)

@@ -115,6 +115,12 @@ func (o *Overlay) read(ctx context.Context, path string) ([]byte, error) {
 	return bytes.Clone(n.data), nil
 }
 
+// ReadHead is that of Files.
+func (o *Overlay) ReadHead(ctx context.Context, path string, most int) ([]byte, error) {
+	data, err := o.ReadFile(ctx, path)
+	return data[:min(len(data), most)], err
+}
+
 // Stat is that of Files.
 func (o *Overlay) Stat(ctx context.Context, path string) (Info, error) {
 	path, err := checkPath(ctx, "stat", path)

@@ -25,7 +25,7 @@ func (t *JoinTask) owner(ctx context.Context) (*etcd.Owner, error) {
 	if err != nil || file == "" {
 		return nil, err
 	}
-	data, err := t.Files.ReadFile(ctx, file)
+	data, err := t.Files.ReadHead(ctx, file, etcd.OwnerHead)
 	if err != nil {
 		return nil, fmt.Errorf("look for data of etcd: %w", err)
 	}

@@ -237,10 +237,6 @@ func (j *joiner) promote(ctx context.Context, id uint64) error {
 // promoted: etcd judges by what it last knew of it, and with the vote of one
 // that is down a cluster of one has no quorum.
 func (j *joiner) tryPromote(ctx context.Context, id uint64) (int, error) {
-	report, err := j.cluster.Health(ctx)
-	if err != nil {
-		return 0, err
-	}
 	members, err := j.cluster.Members(ctx)
 	if err != nil {
 		return 0, err
@@ -249,8 +245,10 @@ func (j *joiner) tryPromote(ctx context.Context, id uint64) (int, error) {
 	if err != nil || !own.Learner {
 		return 0, err
 	}
-	if health, ok := report.Find(id); ok && health.Err != nil {
-		return 0, fmt.Errorf("%w: %w: %w", etcd.ErrNotReady, errSilent, health.Err)
+	if err := j.cluster.Serves(ctx, j.clientURL()); errors.Is(err, etcd.ErrUnreachable) {
+		return 0, fmt.Errorf("%w: %w: %w", etcd.ErrNotReady, errSilent, err)
+	} else if err != nil {
+		return 0, err
 	}
 	return etcd.Voters(members), j.cluster.Promote(ctx, id)
 }

@@ -278,6 +278,10 @@ func (c cluster) Health(ctx context.Context) (r etcd.Report, err error) {
 	return r, err
 }
 
+func (c cluster) Serves(ctx context.Context, clientURL string) error {
+	return c.n.do("serves", func() error { return c.Cluster.Serves(ctx, clientURL) })
+}
+
 func (c cluster) AddLearner(ctx context.Context, peerURL string) (m etcd.Member, err error) {
 	err = c.n.do("add", func() (err error) { m, err = c.Cluster.AddLearner(ctx, peerURL); return err })
 	return m, err

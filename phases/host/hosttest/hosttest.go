@@ -39,6 +39,7 @@ func Run(t *testing.T, machine func(t *testing.T) Machine) {
 		"CallerKeepsSlice": {"a change of the slice after the call changes no file", callerKeepsSlice},
 		"Missing":          {"what is missing satisfies fs.ErrNotExist", missing},
 		"ReadDir":          {"a directory has no content, and it exists", readDir},
+		"ReadHead":         {"the beginning of a file, or all of it", readHead},
 		"Mkdir":            {"all parents get the mode, and an old directory keeps its own", mkdir},
 		"Chown":            {"owner and mode change, and what is below a directory does not", chown},
 		"ChownMissing":     {"what is missing belongs to nobody", chownMissing},
@@ -191,6 +192,22 @@ func missing(t *testing.T, m Machine) {
 		if _, err := m.Host.ReadFile(t.Context(), p); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: want fs.ErrNotExist, got %v", p, err)
 		}
+	}
+}
+
+func readHead(t *testing.T, m Machine) {
+	file := path.Join(m.Dir, "a")
+	must(t, m.Host.WriteFile(t.Context(), file, []byte("content"), 0o600))
+	for most, want := range map[int]string{3: "con", 7: "content", 100: "content"} {
+		if got, err := m.Host.ReadHead(t.Context(), file, most); err != nil || string(got) != want {
+			t.Errorf("ReadHead of %d = %q, %v, want %q", most, got, err, want)
+		}
+	}
+	if _, err := m.Host.ReadHead(t.Context(), path.Join(m.Dir, "none"), 3); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("ReadHead of a missing file = %v, want fs.ErrNotExist", err)
+	}
+	if _, err := m.Host.ReadHead(t.Context(), m.Dir, 3); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("ReadHead of a directory = %v, want another error", err)
 	}
 }
 
