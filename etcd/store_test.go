@@ -95,7 +95,7 @@ func TestProbeTLS(t *testing.T) {
 		ca, client        identity
 		endpoint, mention string
 	}{
-		"ForeignCA":     {"the server is another cluster's", other, id, endpoint, "x509: "},
+		"ForeignCA": {"the server is another cluster's", other, id, endpoint, "x509: "},
 		// With TLS 1.3 the client may write before it reads the server's word.
 		"ForeignClient": {"the server does not know the client", id, other, endpoint, "remote error: tls: |broken pipe|connection reset"},
 		"Plain":         {"the server speaks no TLS", id, id, strings.Replace(plain.client("m1"), "http:", "https:", 1), "handshake failed: EOF"},
