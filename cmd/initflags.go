@@ -119,6 +119,7 @@ func (f *initFlags) input(flags *pflag.FlagSet, streams Streams) (app.InitInput,
 		}
 		in.Config.CertificateKey = config.Secret(strings.TrimSpace(string(key)))
 	}
+	in.Config.PatchesDir = absolute(in.Config.PatchesDir)
 	in.Config.DryRun = in.Config.DryRun || f.dryRun
 	in.Skip = append(in.Skip, in.Config.SkipPhases...)
 	return in, nil
