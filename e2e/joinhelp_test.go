@@ -55,6 +55,12 @@ func network(t *testing.T, lab *nodes.Lab) {
 	if err := lab.PodNetwork(t.Context(), podCIDR); err != nil {
 		t.Fatal(err)
 	}
+	// The kubelet registers its node some time after the join has ended.
+	for _, n := range lab.Nodes() {
+		if n.Running() && run(t, n, "test", "-e", "/etc/kubernetes/kubelet.conf").code == 0 {
+			kubectl(t, lab.Node("cp-1"), "wait", "--for=create", "node/"+n.Name(), "--timeout=60s")
+		}
+	}
 	kubectl(t, lab.Node("cp-1"), "wait", "--for=condition=Ready", "nodes", "--all", "--timeout=120s")
 }
 

@@ -64,6 +64,9 @@ func applyBootstrap(ctx context.Context, t *Task) error {
 	if err := wait.For(ctx, t.Join.Limit, w.certificate()); err != nil {
 		return w.notApproved(ctx, err)
 	}
+	if err := w.hurry(ctx); err != nil {
+		return err
+	}
 	url, err := t.healthURL(ctx)
 	if err != nil {
 		return err
@@ -75,6 +78,24 @@ func applyBootstrap(ctx context.Context, t *Task) error {
 	}
 	if err := t.Host.Remove(ctx, t.bootstrapConf()); err != nil {
 		return fmt.Errorf("remove the kubelet's first credentials: %w", err)
+	}
+	return nil
+}
+
+// late is how long a certificate may take before the kubelet's tries to
+// register its node have become rare: 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 12.7 s
+// after its start (k8s.io/kubernetes v1.37, pkg/kubelet/kubelet_node_status.go).
+const late = 2 * time.Second
+
+// hurry starts the kubelet anew if its certificate came late, so that it
+// registers its node now and not at its next try.
+func (w *watched) hurry(ctx context.Context) error {
+	if time.Since(w.began) < late {
+		return nil
+	}
+	phases.Report(ctx, "the certificate came late: the kubelet is started anew, so that it registers its node now")
+	if err := w.Host.Services().Restart(ctx, config.KubeletUnit); err != nil {
+		return fmt.Errorf("start the kubelet anew: %w", err)
 	}
 	return nil
 }

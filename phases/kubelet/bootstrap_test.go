@@ -192,3 +192,36 @@ func TestBootstrapUnhealthy(t *testing.T) {
 		}
 	})
 }
+
+// A kubelet that waited long for its certificate would register its node much
+// later; one that got it soon is left alone.
+func TestBootstrapLate(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason string
+		after  time.Duration
+		want   int
+	}{
+		"Soon": {"the next try to register comes soon", time.Second, 0},
+		"Late": {"the tries have become rare", 8 * time.Second, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m, ca, _ := started(t)
+				got := 0
+				m.HandleService(config.KubeletUnit, func(a host.ServiceAction) error {
+					if a == host.RestartService {
+						got++
+					}
+					return nil
+				})
+				time.AfterFunc(c.after, func() { m.got(t, ca) })
+				if end, _, err := m.run(t, kubelet.BootstrapPhase()); err != nil || end != phases.Finished {
+					t.Fatalf("the end is %s, %v", end, err)
+				}
+				if got != c.want {
+					t.Errorf("%s: the kubelet was started anew %d times, want %d", c.reason, got, c.want)
+				}
+			})
+		})
+	}
+}
