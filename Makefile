@@ -23,8 +23,8 @@ build: ## bin/hactl
 verify: ## format, vet, staticcheck, go.mod
 	@out=$$(gofmt -l app certs cmd config etcd phases templates e2e); if [ -n "$$out" ]; then echo "not gofmt-ed:"; echo "$$out"; exit 1; fi
 	@echo "vet";         $(GO) vet $(SOURCES)
-	@echo "vet e2e";     $(GO) vet -tags e2e ./e2e/... ./phases/...
-	@echo "staticcheck"; $(TOOL) staticcheck -tags e2e $(SOURCES)
+	@echo "vet e2e";     $(GO) vet -tags e2e,soak ./e2e/... ./phases/...
+	@echo "staticcheck"; $(TOOL) staticcheck -tags e2e,soak $(SOURCES)
 	@echo "go.mod";      $(GO) mod tidy -diff
 
 unit: ## unit tests with the race detector, under a minute when warm
@@ -46,7 +46,7 @@ bench: build ## hactl and kubeadm measured side by side, on an idle machine
 	@$(GO) -C e2e/timeline run . $(LOGS)/timeline.json $(CURDIR)/docs/benchmarks.svg
 
 soak: build ## long repetitions
-	@HACTL_SOAK=1 $(GO) test -tags e2e -count=1 -timeout 170m -p 1 -v ./e2e/...
+	@export HACTL_KUBEADM=$$($(GO) run ./e2e/lab build --kubeadm) && HACTL_SOAK=1 $(GO) test -tags e2e,soak -count=1 -timeout 170m -p 1 -v ./e2e/...
 
 golden: ## write the golden files anew
 	@$(GO) test $$(grep -rl 'flag.Bool("update"' --include='*_test.go' app certs cmd config etcd phases templates | xargs -n1 dirname | sort -u | sed 's|^|./|') -update

@@ -1,4 +1,4 @@
-//go:build e2e
+//go:build e2e && soak
 
 package e2e
 
@@ -12,9 +12,6 @@ import (
 // TestJoinRepeated makes the same cluster of three control planes and a
 // worker again and again, with all joins started in the same second.
 func TestJoinRepeated(t *testing.T) {
-	if !soak() {
-		t.Skip("takes ten minutes; HACTL_SOAK=1 runs it")
-	}
 	lab := start(t, nodes.Options{Name: "repeated", ControlPlanes: 3, Workers: 1, LoadBalancers: 1})
 	for round := range 10 {
 		if round > 0 {
@@ -39,9 +36,6 @@ func TestJoinRepeated(t *testing.T) {
 // TestJoinFive makes a cluster of five control planes at once, of which two
 // may fail.
 func TestJoinFive(t *testing.T) {
-	if !soak() {
-		t.Skip("needs much memory; HACTL_SOAK=1 runs it")
-	}
 	lab := start(t, nodes.Options{Name: "five", ControlPlanes: 5, LoadBalancers: 1})
 	cp := lab.Node("cp-1")
 	r := initialized(t, lab)
