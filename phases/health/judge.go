@@ -151,9 +151,13 @@ func (r *Report) machine(name string) (Finding, bool) {
 	gone := false
 	for _, n := range r.Nodes.Items {
 		if n.Name == name && !n.Ready {
-			gone = true
 			what = append(what, "the node is not ready ("+strings.TrimSuffix(n.Reason, ".")+")")
-			fix = append(fix, "systemctl status kubelet")
+			if strings.Contains(n.Reason, "NetworkPluginNotReady") { // as its kubelet tells
+				fix = append(fix, "look at the pod of the pod network: crictl ps -a; or apply one, if the cluster has none yet")
+			} else {
+				gone = true
+				fix = append(fix, "systemctl status kubelet")
+			}
 		}
 	}
 	for _, m := range r.Etcd.Members {
