@@ -22,7 +22,7 @@ func joinPoints() []point {
 	})
 	list = append(list, inside("etcd-join", 1, 50, 100, 200, 300, 450, 600, 800, 1000, 1300, 1600, 2000)...)
 	list = append(list, point{"etcd-join", "finished", 0})
-	list = append(list, around([]string{"kubelet-wait-bootstrap", "control-plane-join/mark-control-plane"})...)
+	list = append(list, around([]string{"control-plane-join/mark-control-plane"})...)
 	list = append(list, inside("wait-control-plane", 1, 300, 1000)...)
 	return list
 }

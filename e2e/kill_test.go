@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -169,13 +170,22 @@ func cut(t *testing.T, n *nodes.Node, p point, end func(*running), args ...strin
 			<-time.After(p.later)
 			end(&running{t, word})
 		}
+		if last(lines.Text()) {
+			word.Close() // the shell waits for no word any more
+		}
 	}
-	word.Close() // it has ended by itself, or been told to
+	word.Close() // it has been told to end
 	_ = c.Wait()
 	if !reached {
 		t.Errorf("point %s did not come\n%s", p, &said)
 	}
 	return outcome{stdout: said.String(), stderr: stderr.String(), code: c.ProcessState.ExitCode(), took: time.Since(began)}
+}
+
+// last says whether a line is the one that ends a run.
+func last(line string) bool {
+	var l struct{ Type string }
+	return json.Unmarshal([]byte(line), &l) == nil && (l.Type == "result" || l.Type == "error")
 }
 
 // continues runs the same command once more and looks at the node.
