@@ -105,7 +105,7 @@ func addon(p phases.Phase[Task], build func(*Task, context.Context) ([]kube.Obje
 		if err != nil {
 			return err
 		}
-		return kube.PutAll(ctx, t.API, t.Limit, objs...)
+		return t.put(ctx, objs)
 	}
 	return p
 }
