@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/etcd"
@@ -174,7 +175,8 @@ func (r *resetter) certDir(ctx context.Context) string {
 
 func (r *resetter) cleanupTask(c *config.Reset, node string) cleanup.Task {
 	t := cleanup.Task{
-		Host: r.host, Runtime: r.runtime, NodeName: node,
+		Aftermath: aftermath(r.files == nil),
+		Host:      r.host, Runtime: r.runtime, NodeName: node,
 		Dir: config.KubernetesDir, CertDir: c.CertificatesDir, KubeletDir: config.KubeletDir,
 		Unit: config.KubeletUnit, Record: journal.Path, DataDir: r.record.EtcdDataDir,
 		CleanTmp: c.CleanupTmpDir, Force: c.Force, DryRun: c.DryRun, Ignore: c.IgnorePreflight,
@@ -240,4 +242,12 @@ func NeedsForce() error {
 		Fixes: []string{"run it on a terminal, or answer for it: --force", "to see only what it would do: --dry-run"},
 		Exit:  phases.CodeUsage,
 	}
+}
+
+// aftermath is how long a real reset waits for pods that come late.
+func aftermath(real bool) time.Duration {
+	if !real {
+		return 0
+	}
+	return time.Second
 }

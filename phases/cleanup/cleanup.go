@@ -42,6 +42,10 @@ type Task struct {
 	Ignore []string
 	// Limit is the longest time that the runtime may need to stop one pod.
 	Limit time.Duration
+	// Aftermath is how long a pod may take to come that the kubelet asked for
+	// before it was stopped: making one takes a few hundred milliseconds.
+	// Zero waits for none.
+	Aftermath time.Duration
 
 	// MemberGone says whether etcd counts no member of this node any more.
 	// Nil means that nobody can say.

@@ -12,6 +12,7 @@ import (
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/cri"
 	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/phases/wait"
 )
 
 // together is how many pods are stopped at the same time.
@@ -70,27 +71,54 @@ func (t *Task) neverRan(ctx context.Context) bool {
 	return err == nil && len(names) == 0
 }
 
-// removePods stops the pods' containers and removes the pods.
+// removePods stops the pods' containers and removes the pods, also one that
+// the kubelet had asked for before it was stopped and that comes only now.
 func (t *Task) removePods(ctx context.Context, f *found) error {
-	list, err := t.pods(ctx, f)
-	if err != nil {
-		return t.withoutRuntime(ctx, err)
+	for {
+		list, err := t.pods(ctx, f)
+		if err != nil {
+			return t.withoutRuntime(ctx, err)
+		}
+		if len(list) == 0 {
+			return nil
+		}
+		failed := t.removeAll(ctx, list)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if len(failed) > 0 {
+			left, err := t.Runtime.Sandboxes(ctx)
+			if err != nil {
+				return t.withoutRuntime(ctx, err)
+			}
+			return t.judge(ctx, left, failed)
+		}
+		if err := t.lateComer(ctx, f); err != nil {
+			return err
+		}
 	}
-	if len(list) == 0 {
+}
+
+// lateComer returns when another pod has come, or none has for a while.
+func (t *Task) lateComer(ctx context.Context, f *found) error {
+	if t.Aftermath == 0 {
 		return nil
 	}
-	failed := t.removeAll(ctx, list)
-	if ctx.Err() != nil {
+	err := wait.For(ctx, t.Aftermath, wait.Condition{
+		What: "a pod comes that was asked for before",
+		Check: func(ctx context.Context) (bool, string, error) {
+			list, err := t.pods(ctx, f)
+			return len(list) > 0, "", err
+		},
+	})
+	var none *wait.TimeoutError
+	switch {
+	case err == nil, errors.As(err, &none):
+		return nil
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
-	if len(failed) == 0 {
-		return nil
-	}
-	left, err := t.Runtime.Sandboxes(ctx)
-	if err != nil {
-		return t.withoutRuntime(ctx, err)
-	}
-	return t.judge(ctx, left, failed)
+	return t.withoutRuntime(ctx, err)
 }
 
 // removeAll tries each pod and returns what went wrong, by ID.
