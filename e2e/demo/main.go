@@ -142,7 +142,9 @@ func loss(ctx context.Context, lab *nodes.Lab) error {
 		return err
 	}
 	began := time.Now()
-	if err := show(ctx, cp, kubectl([]string{"kubectl", "create", "configmap", "still-alive", "--from-literal=written=now"})...); err != nil {
+	// The load balancer needs a moment to see it; a client tries again.
+	const write = "until kubectl create configmap still-alive --from-literal=written=now --request-timeout=1s 2>/dev/null; do :; done"
+	if err := show(ctx, cp, "env", kubeconfig, "timeout", "30", "sh", "-c", write); err != nil {
 		return err
 	}
 	fmt.Printf("The cluster took that write %.1f s after the loss.\n", time.Since(began).Seconds())
