@@ -11,16 +11,16 @@ import (
 	"github.com/hactl/hactl/phases/host"
 )
 
-// TestForgetEtcd ends this node's etcd and nothing else. Where there is none,
-// the kubelet goes on.
-func TestForgetEtcd(t *testing.T) {
+// TestForgetPods ends this node's etcd with what needs it, and nothing else.
+// Where there is no etcd, the kubelet goes on.
+func TestForgetPods(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
 		pods    []string
 		left    []string
 		kubelet []host.ServiceAction
 	}{
-		"Runs":    {"two tries have left a pod each", []string{"etcd-cp-3", "etcd-cp-3", "kube-apiserver-cp-3", "etcd-cp-30"}, []string{"etcd-cp-30", "kube-apiserver-cp-3"}, []host.ServiceAction{host.StopService, host.StartService}},
+		"Runs":    {"two tries have left a pod each", []string{"etcd-cp-3", "etcd-cp-3", "kube-apiserver-cp-3", "kube-scheduler-cp-3", "etcd-cp-30", "kube-proxy-cp-3"}, []string{"etcd-cp-30", "kube-proxy-cp-3"}, []host.ServiceAction{host.StopService, host.StartService}},
 		"NoEtcd":  {"a first run", []string{"kube-apiserver-cp-3"}, []string{"kube-apiserver-cp-3"}, nil},
 		"Nothing": {"the kubelet has just started", nil, nil, nil},
 	}
@@ -37,7 +37,7 @@ func TestForgetEtcd(t *testing.T) {
 				return nil
 			})
 			j := &joiner{machine: &machine{ports: ports{host: machines}, runtime: runtime}, settled: &config.Init{Node: config.Node{Name: "cp-3"}}}
-			if err := j.forgetEtcd(t.Context()); err != nil {
+			if err := j.forgetPods(t.Context()); err != nil {
 				t.Fatalf("%s: %v", c.reason, err)
 			}
 			sandboxes, err := runtime.Sandboxes(t.Context())

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -137,7 +138,7 @@ func (j *joiner) controlPlane(ctx context.Context, s *Joining, set *patch.Set) {
 		API: others, Etcd: j.etcd, Now: j.now, Restart: j.restartEtcd, Imagined: j.files != nil,
 	}
 	if j.files == nil {
-		s.member.Forget = j.forgetEtcd
+		s.member.Forget = j.forgetPods
 	}
 	s.member.Accounts = rootless.For(j.host, cl)
 	s.controlPlane.Accounts = s.member.Accounts
@@ -165,17 +166,24 @@ func (j *joiner) restartEtcd(ctx context.Context) error {
 	return nil
 }
 
-// forgetEtcd ends this node's pods of etcd, if there are any, and starts the
-// kubelet without a memory of them.
-func (j *joiner) forgetEtcd(ctx context.Context) error {
+// forgetPods ends this node's pods of the control plane, if one of them is
+// etcd's, and starts the kubelet without a memory of them. The others cannot
+// work without that etcd; one that an earlier run started by another manifest
+// would answer until the kubelet ends it, seconds after the join.
+func (j *joiner) forgetPods(ctx context.Context) error {
 	pods, err := j.runtime.Sandboxes(ctx)
 	if err != nil {
 		return err
 	}
+	components := []string{member.Name, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler}
+	etcd := false
 	pods = slices.DeleteFunc(pods, func(s cri.Sandbox) bool {
-		return s.Namespace != metav1.NamespaceSystem || s.Pod != member.Name+"-"+j.settled.Node.Name
+		component, ours := strings.CutSuffix(s.Pod, "-"+j.settled.Node.Name)
+		ours = ours && s.Namespace == metav1.NamespaceSystem && slices.Contains(components, component)
+		etcd = etcd || ours && component == member.Name
+		return !ours
 	})
-	if len(pods) == 0 {
+	if !etcd {
 		return nil
 	}
 	if err := j.host.Services().Stop(ctx, config.KubeletUnit); err != nil {

@@ -4,6 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
@@ -72,6 +76,28 @@ func (t *Task) status(ctx context.Context, name string, err error) string {
 		return "container " + string(c.State)
 	}
 	return short(err)
+}
+
+var errOutlived = errors.New("a pod by an earlier manifest answers, and is about to end")
+
+// outlived is an error while what answers may be a pod that the kubelet is
+// about to end: one by an earlier manifest, beside which the new one cannot
+// serve yet. A runtime that does not answer tells nothing.
+func (t *Task) outlived(ctx context.Context, name string) error {
+	if c, ok := t.newest(ctx, name); ok && c.State == cri.Exited {
+		return errOutlived
+	}
+	sandboxes, err := t.Runtime.Sandboxes(ctx)
+	if err != nil {
+		return nil
+	}
+	ready := slices.DeleteFunc(sandboxes, func(s cri.Sandbox) bool {
+		return !s.Ready || s.Namespace != metav1.NamespaceSystem || !strings.HasPrefix(s.Pod, name+"-")
+	})
+	if len(ready) > 1 {
+		return errOutlived
+	}
+	return nil
 }
 
 func (t *Task) newest(ctx context.Context, name string) (cri.Container, bool) {

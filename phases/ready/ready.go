@@ -134,6 +134,9 @@ func (t *Task) component(ctx context.Context, name string, pod *corev1.Pod) wait
 		Check: func(ctx context.Context) (bool, string, error) {
 			err := ask(ctx)
 			if err == nil {
+				err = t.outlived(ctx, name)
+			}
+			if err == nil {
 				return true, "", nil
 			}
 			if dead := t.dead(ctx, name); dead.ID != before.ID {

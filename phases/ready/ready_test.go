@@ -165,6 +165,51 @@ func TestExternalEtcdIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+// TestOutlived: what answers is a pod by an earlier manifest. Its health
+// counts for nothing.
+func TestOutlived(t *testing.T) {
+	sandbox := func(id string, ready bool) cri.Sandbox {
+		return cri.Sandbox{ID: id, Namespace: "kube-system", Pod: "kube-apiserver-cp-1", Ready: ready}
+	}
+	cases := map[string]struct {
+		reason string
+		begin  func(*cri.Memory)
+		end    func(*cri.Memory)
+	}{
+		"TwoPods": {
+			"the kubelet has started the new one beside it",
+			func(m *cri.Memory) { m.SetSandbox(sandbox("old", true)); m.SetSandbox(sandbox("new", true)) },
+			func(m *cri.Memory) { m.SetSandbox(sandbox("old", false)) },
+		},
+		"PortTaken": {
+			"the new one could not listen, and has ended",
+			func(m *cri.Memory) {
+				m.SetContainer(cri.Container{ID: "new", Namespace: "kube-system", Name: "kube-apiserver", State: cri.Exited, ExitCode: 1})
+			},
+			func(m *cri.Memory) {
+				m.SetContainer(cri.Container{ID: "new", Namespace: "kube-system", Name: "kube-apiserver", State: cri.Running, Attempt: 1})
+			},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				n := newNode(t)
+				n.healthyBut()
+				c.begin(n.runtime)
+				time.AfterFunc(10*time.Second, func() { c.end(n.runtime) })
+				began := time.Now()
+				if err := n.run(); err != nil {
+					t.Fatal(err)
+				}
+				if took := time.Since(began); took < 10*time.Second {
+					t.Errorf("%s: healthy after %s", c.reason, took)
+				}
+			})
+		})
+	}
+}
+
 func TestStatus(t *testing.T) {
 	container := func(s cri.State) cri.Container {
 		return cri.Container{ID: "1", Namespace: "kube-system", Name: "kube-scheduler", State: s, Attempt: 1, ExitCode: 137}
@@ -188,7 +233,11 @@ func TestStatus(t *testing.T) {
 				n.healthyBut("kube-scheduler")
 				n.answer(urls["kube-scheduler"], c.answer)
 				n.runtime.SetContainer(c.container)
-				time.AfterFunc(10*time.Second, func() { n.answer(urls["kube-scheduler"], nil) })
+				time.AfterFunc(10*time.Second, func() {
+					n.answer(urls["kube-scheduler"], nil)
+					c.container.State = cri.Running
+					n.runtime.SetContainer(c.container)
+				})
 				if err := n.run(); err != nil {
 					t.Fatal(err)
 				}
