@@ -63,6 +63,15 @@ func (p *KeyPool) Take(ctx context.Context, alg Algorithm) (crypto.Signer, error
 	}
 }
 
+// Left is how many of the promised keys nobody has asked for yet. Below zero,
+// it is how many more were asked for.
+func (p *KeyPool) Left() int {
+	if p == nil {
+		return 0
+	}
+	return int(p.unclaimed.Load())
+}
+
 // Close ends the work in the background: keys under way are finished, no new
 // one begins. It does not wait. Take still works after it.
 func (p *KeyPool) Close() {

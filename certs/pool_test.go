@@ -63,6 +63,22 @@ func TestKeyPoolWorksWithoutAPool(t *testing.T) {
 	}
 }
 
+func TestKeyPoolCountsWhatIsLeft(t *testing.T) {
+	pool := NewPool(ECDSAP256, 2)
+	defer pool.Close()
+	for _, want := range []int{2, 1, 0, -1} {
+		if got := pool.Left(); got != want {
+			t.Errorf("%d keys are left, want %d", got, want)
+		}
+		if _, err := pool.Take(t.Context(), ECDSAP256); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pool.Take(t.Context(), ECDSAP384); err != nil {
+			t.Fatal(err) // of another kind, it is none of the pool's
+		}
+	}
+}
+
 func TestKeyPoolObeysTheContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

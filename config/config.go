@@ -62,6 +62,10 @@ type Cluster struct {
 	KubeletGiven   bool
 	KubeProxy      kubeproxy.KubeProxyConfiguration
 	KubeProxyGiven bool
+
+	// LoadBalancer is nil where others balance in front of the control
+	// planes. Kubeadm does not know it.
+	LoadBalancer *LoadBalancer
 }
 
 // Endpoint is an address that this node listens at.

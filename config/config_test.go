@@ -1,9 +1,7 @@
 package config
 
 import (
-	"flag"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -11,9 +9,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
-)
 
-var update = flag.Bool("update", false, "write the golden files anew")
+	"github.com/hactl/hactl/config/goldentest"
+)
 
 var facts = Facts{
 	Hostname:  "CP-1.example.com\n",
@@ -220,17 +218,5 @@ func TestErrorText(t *testing.T) {
 	if strings.Contains(got, "not-to-be-seen") {
 		t.Error("the error shows a token")
 	}
-	const name = "testdata/invalid.golden"
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("(-want +got):\n%s", diff)
-	}
+	goldentest.Check(t, "invalid.golden", got)
 }

@@ -89,6 +89,9 @@ func (c *Cluster) Default() {
 	for _, component := range []*Component{&c.APIServer, &c.ControllerManager, &c.Scheduler} {
 		defaultEnvs(component.ExtraEnvs)
 	}
+	if c.LoadBalancer != nil {
+		c.LoadBalancer.Default()
+	}
 	c.normalize()
 	c.defaultKubelet()
 }

@@ -17,6 +17,9 @@ type JoinNode struct {
 	PatchesDir   string
 	DryRun       bool
 	Timeouts     Timeouts
+	// LoadBalancer is what this node is told of it, nil for nothing: what is
+	// not set is the cluster's.
+	LoadBalancer *LoadBalancer
 }
 
 // JoinControlPlane is what a node needs to join as a control plane.

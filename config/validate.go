@@ -50,6 +50,7 @@ func (c *Init) Validate() []Problem {
 	v.nodeNetwork(c)
 	v.node(&c.Node)
 	v.local("localAPIEndpoint", c.Local)
+	v.balancing(c)
 	for i, t := range c.Tokens {
 		v.token(fmt.Sprintf("bootstrapTokens[%d]", i), t)
 	}

@@ -24,6 +24,9 @@ func (j *JoinNode) Validate() []Problem {
 		v.local("controlPlane.localAPIEndpoint", cp.Local)
 		v.certificateKey("controlPlane.certificateKey", cp.CertificateKey)
 	}
+	if j.LoadBalancer != nil {
+		v.balancer(j.LoadBalancer)
+	}
 	if !path.IsAbs(j.CACertPath) || !strings.HasSuffix(j.CACertPath, ".crt") {
 		v.add("caCertPath", "write it as "+path.Join(DefaultCertsDir, "ca.crt"), "%q is not an absolute path that ends in .crt", j.CACertPath)
 	}

@@ -179,6 +179,9 @@ func (c *Init) machines() []machine {
 	if a, err := netip.ParseAddr(c.Cluster.ControlPlaneEndpoint.Host); err == nil && a != c.Local.Address {
 		list = append(list, machine{a, "the control-plane endpoint"})
 	}
+	if b := c.Cluster.LoadBalancer; b != nil && b.VirtualIP.IsValid() && b.VirtualIP.String() != c.Cluster.ControlPlaneEndpoint.Host {
+		list = append(list, machine{b.VirtualIP, "the virtual address"})
+	}
 	if x := c.Cluster.Etcd.External; x != nil {
 		for _, s := range x.Endpoints {
 			if u, err := url.Parse(s); err == nil {

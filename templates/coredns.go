@@ -3,12 +3,14 @@ package templates
 import (
 	"errors"
 	"net/netip"
+	"strconv"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/templates/form"
 )
 
 // Names of what CoreDNS consists of, all in namespace kube-system.
@@ -38,20 +40,24 @@ type CoreDNSObjects struct {
 
 // Render returns the objects.
 func (c CoreDNS) Render() (*CoreDNSObjects, error) {
+	corefile, err := fill("coredns/Corefile", form.Values{"DNSDomain": c.DNSDomain})
+	if err != nil {
+		return nil, err
+	}
 	o := &CoreDNSObjects{}
-	err := errors.Join(
-		object(&o.ServiceAccount, "coredns/serviceaccount.yaml", c),
-		object(&o.ClusterRole, "coredns/clusterrole.yaml", c),
-		object(&o.ClusterRoleBinding, "coredns/clusterrolebinding.yaml", c),
-		object(&o.ConfigMap, "coredns/configmap.yaml", c),
-		object(&o.Deployment, "coredns/deployment.yaml", c),
-		object(&o.Service, "coredns/service.yaml", c),
+	err = errors.Join(
+		object(&o.ServiceAccount, "coredns/serviceaccount.yaml", nil),
+		object(&o.ClusterRole, "coredns/clusterrole.yaml", nil),
+		object(&o.ClusterRoleBinding, "coredns/clusterrolebinding.yaml", nil),
+		object(&o.ConfigMap, "coredns/configmap.yaml", form.Values{"Corefile": strconv.Quote(corefile)}),
+		object(&o.Deployment, "coredns/deployment.yaml", form.Values{
+			"Replicas": strconv.Itoa(int(c.Replicas)), "Image": strconv.Quote(c.Image),
+			"ControlPlaneTaint": strconv.Quote(config.ControlPlaneRole), // which CoreDNS tolerates
+		}),
+		object(&o.Service, "coredns/service.yaml", form.Values{"Address": strconv.Quote(c.Address.String())}),
 	)
 	if err != nil {
 		return nil, err
 	}
 	return o, nil
 }
-
-// ControlPlaneTaint is the taint that CoreDNS tolerates.
-func (CoreDNS) ControlPlaneTaint() string { return config.ControlPlaneRole }

@@ -2,6 +2,8 @@ package templates
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -9,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/templates/form"
 )
 
 // KubeProxyName is the name of what kube-proxy consists of, in namespace
@@ -39,16 +42,23 @@ type KubeProxyObjects struct {
 
 // Render returns the objects.
 func (k KubeProxy) Render() (*KubeProxyObjects, error) {
+	kubeconfig, err := fill("kubeproxy/kubeconfig.conf", form.Values{"Server": k.Server})
+	if err != nil {
+		return nil, err
+	}
 	o := &KubeProxyObjects{}
 	o.Role, o.RoleBinding = Reader{
 		Name: KubeProxyName, Namespace: metav1.NamespaceSystem,
 		Resource: "configmaps", Object: KubeProxyName,
 	}.Grant(Group(config.NodeGroup))
-	err := errors.Join(
-		object(&o.ServiceAccount, "kubeproxy/serviceaccount.yaml", k),
-		object(&o.ClusterRoleBinding, "kubeproxy/clusterrolebinding.yaml", k),
-		object(&o.ConfigMap, "kubeproxy/configmap.yaml", k),
-		object(&o.DaemonSet, "kubeproxy/daemonset.yaml", k),
+	err = errors.Join(
+		object(&o.ServiceAccount, "kubeproxy/serviceaccount.yaml", nil),
+		object(&o.ClusterRoleBinding, "kubeproxy/clusterrolebinding.yaml", nil),
+		object(&o.ConfigMap, "kubeproxy/configmap.yaml", form.Values{
+			"Config":     strconv.Quote(strings.TrimSpace(k.Config)),
+			"Kubeconfig": strconv.Quote(strings.TrimSpace(kubeconfig)),
+		}),
+		object(&o.DaemonSet, "kubeproxy/daemonset.yaml", form.Values{"Image": strconv.Quote(k.Image)}),
 	)
 	if err != nil {
 		return nil, err

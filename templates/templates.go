@@ -6,19 +6,17 @@
 package templates
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"embed"
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
-	"text/template"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
+
+	"github.com/hactl/hactl/templates/form"
 )
 
 //go:embed coredns kubeproxy
@@ -52,29 +50,21 @@ func checksum(cm *corev1.ConfigMap) string {
 }
 
 // fill renders one embedded file.
-func fill[P any](name string, params P) (string, error) {
+func fill(name string, values form.Values) (string, error) {
 	text, err := files.ReadFile(name)
 	if err != nil {
 		return "", err
 	}
-	t, err := template.New(name).Option("missingkey=error").Funcs(template.FuncMap{
-		"include": func(name string, params P) (string, error) { return fill(name, params) },
-		"quote":   strconv.Quote,
-		"trim":    strings.TrimSpace,
-	}).Parse(string(text))
+	filled, err := form.Fill(string(text), values)
 	if err != nil {
 		return "", fmt.Errorf("template %s: %w", name, err)
 	}
-	var out bytes.Buffer
-	if err := t.Execute(&out, params); err != nil {
-		return "", fmt.Errorf("template %s: %w", name, err)
-	}
-	return out.String(), nil
+	return filled, nil
 }
 
 // object renders one embedded file into a typed object.
-func object[T, P any](into **T, name string, params P) error {
-	text, err := fill(name, params)
+func object[T any](into **T, name string, values form.Values) error {
+	text, err := fill(name, values)
 	if err != nil {
 		return err
 	}

@@ -2,18 +2,15 @@ package templates
 
 import (
 	"bytes"
-	"flag"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/yaml"
-)
 
-var update = flag.Bool("update", false, "rewrite the golden files")
+	"github.com/hactl/hactl/config/goldentest"
+)
 
 // golden compares objects with testdata/name.
 func golden(t *testing.T, name string, objects ...any) {
@@ -27,19 +24,7 @@ func golden(t *testing.T, name string, objects ...any) {
 		got.WriteString("---\n")
 		got.Write(data)
 	}
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("%s differs (-want +got); rewrite it with -update:\n%s", path, diff)
-	}
+	goldentest.Check(t, name, got.Bytes())
 }
 
 func TestCoreDNS(t *testing.T) {

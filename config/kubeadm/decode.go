@@ -20,6 +20,9 @@ type Documents struct {
 	Join    *config.JoinNode
 	Reset   *config.Reset
 	Upgrade *config.Upgrade
+	// LoadBalancer is that of hactl's own document. It is in Init and in Join,
+	// too, where the file has these.
+	LoadBalancer *config.LoadBalancer
 
 	// Kinds are the kinds that the file has, in its order.
 	Kinds []string
@@ -64,6 +67,7 @@ type reader struct {
 	upgrade   *upgradeConfiguration
 	kubelet   *kubeletConfiguration
 	kubeProxy *kubeProxyConfiguration
+	own       *highAvailability
 }
 
 func read(source string, data []byte) *reader {
@@ -125,6 +129,8 @@ func (r *reader) document(d *document) {
 		r.kubelet = decodeInto[kubeletConfiguration](r, d)
 	case KindKubeProxy:
 		r.kubeProxy = decodeInto[kubeProxyConfiguration](r, d)
+	case KindOwn:
+		r.own = decodeInto[highAvailability](r, d)
 	}
 }
 
@@ -165,8 +171,8 @@ func (r *reader) wanted(d *document) bool {
 			fix = "did you mean " + near + "?"
 		}
 		r.problem(kindNode(d), "kind", fix, "%s has no kind %s; it has %s", g.group, g.kind, strings.Join(names, ", "))
-	case nearest(g.group, []string{group, kubeletGroup, kubeProxyGroup}) != "":
-		r.problem(versionNode(d), "apiVersion", "did you mean "+nearest(g.group, []string{group, kubeletGroup, kubeProxyGroup})+"?",
+	case nearest(g.group, groups) != "":
+		r.problem(versionNode(d), "apiVersion", "did you mean "+nearest(g.group, groups)+"?",
 			"%s is not an API group that is read", g.group)
 	default:
 		r.warn(d.root, "", "", "%s of %s is not read and is ignored", g.kind, g.apiVersion())
@@ -221,6 +227,7 @@ func (r *reader) documents() *Documents {
 	if r.upgrade != nil {
 		d.Upgrade = r.convertUpgrade()
 	}
+	r.convertOwn(d)
 	if len(d.Kinds) == 0 && len(r.problems) == 0 {
 		r.problems = append(r.problems, config.Problem{
 			What: "has no configuration", Fix: "begin with what this prints: hactl config print init-defaults",

@@ -36,18 +36,22 @@ func EncodeKubeProxy(c *config.Cluster) ([]byte, error) {
 }
 
 // EncodeInit writes an InitConfiguration and a ClusterConfiguration of
-// v1beta4, and the component configurations that the user gave. Tokens and
-// the certificate key stand in it in clear.
+// v1beta4, the component configurations that the user gave, and hactl's own
+// document where there is something to say in it. Tokens and the certificate key stand in it in clear.
 func EncodeInit(c *config.Init) ([]byte, error) {
 	init, err := marshal(KindInit, initTo(c))
 	if err != nil {
 		return nil, err
 	}
 	docs := [][]byte{init}
+	own := func(c *config.Cluster) ([]byte, error) { return EncodeOwn(c.LoadBalancer) }
 	parts := []struct {
 		wanted bool
 		encode func(*config.Cluster) ([]byte, error)
-	}{{true, EncodeCluster}, {c.Cluster.KubeletGiven, EncodeKubelet}, {c.Cluster.KubeProxyGiven, EncodeKubeProxy}}
+	}{
+		{true, EncodeCluster}, {c.Cluster.KubeletGiven, EncodeKubelet}, {c.Cluster.KubeProxyGiven, EncodeKubeProxy},
+		{c.Cluster.LoadBalancer != nil, own},
+	}
 	for _, part := range parts {
 		if part.wanted {
 			doc, err := part.encode(&c.Cluster)
@@ -60,9 +64,17 @@ func EncodeInit(c *config.Init) ([]byte, error) {
 	return bytes.Join(docs, []byte(separator)), nil
 }
 
-// EncodeJoin writes a JoinConfiguration of v1beta4. Tokens and the
-// certificate key stand in it in clear.
-func EncodeJoin(j *config.JoinNode) ([]byte, error) { return marshal(KindJoin, joinTo(j)) }
+// EncodeJoin writes a JoinConfiguration of v1beta4, and hactl's own document
+// where there is something to say in it. Tokens and the certificate key stand
+// in it in clear.
+func EncodeJoin(j *config.JoinNode) ([]byte, error) {
+	join, err := marshal(KindJoin, joinTo(j))
+	if err != nil || j.LoadBalancer == nil {
+		return join, err
+	}
+	own, err := EncodeOwn(j.LoadBalancer)
+	return bytes.Join([][]byte{join, own}, []byte(separator)), err
+}
 
 // EncodeReset writes a ResetConfiguration of v1beta4.
 func EncodeReset(r *config.Reset) ([]byte, error) { return marshal(KindReset, resetTo(r)) }

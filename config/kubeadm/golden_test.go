@@ -2,33 +2,19 @@ package kubeadm
 
 import (
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hactl/hactl/config/goldentest"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
-
-// golden compares text with a file of testdata.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", name, diff)
-	}
+// beside is the golden file of a file of testdata.
+func beside(file string) string {
+	return strings.TrimPrefix(strings.TrimSuffix(file, ".yaml"), "testdata/") + ".golden"
 }
 
 // TestBadFiles shows what a person reads about mistakes.
@@ -49,7 +35,7 @@ func TestBadFiles(t *testing.T) {
 					t.Errorf("no place: %s", p)
 				}
 			}
-			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", err.Error()+"\n")
+			goldentest.Check(t, beside(file), err.Error()+"\n")
 		})
 	}
 }
@@ -67,7 +53,7 @@ func TestMigrateFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			text := "# " + strings.Join(notes, "\n# ") + "\n" + separator + string(out)
-			golden(t, strings.TrimSuffix(file, ".yaml")+".golden", text)
+			goldentest.Check(t, beside(file), text)
 			again, notes, err := Migrate("again", out)
 			if err != nil || len(notes) > 0 || string(again) != string(out) {
 				t.Errorf("a second run changes it: %v %v\n%s", err, notes, cmp.Diff(string(out), string(again)))

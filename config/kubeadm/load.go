@@ -1,6 +1,7 @@
 package kubeadm
 
 import (
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -18,7 +19,11 @@ func Load(source string, data []byte) (*Documents, error) {
 	problems := r.problems
 	for _, v := range docs.models() {
 		v.Default()
-		problems = append(problems, fresh(r.problems, v.Validate())...)
+		for _, p := range fresh(r.problems, v.Validate()) {
+			if !slices.Contains(problems, p) { // a document may be of several models
+				problems = append(problems, p)
+			}
+		}
 	}
 	docs.locate(problems)
 	if err := newError(source, problems); err != nil {
@@ -47,6 +52,9 @@ func (d *Documents) models() []model {
 	}
 	if d.Upgrade != nil {
 		list = append(list, d.Upgrade)
+	}
+	if d.LoadBalancer != nil && d.Init == nil && d.Join == nil {
+		list = append(list, d.LoadBalancer)
 	}
 	return list
 }

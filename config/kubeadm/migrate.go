@@ -250,7 +250,8 @@ func (m *migration) same(before *Documents, out []byte) bool {
 	}
 	replaceMerges(before)
 	return reflect.DeepEqual(before.Init, after.Init) && reflect.DeepEqual(before.Join, after.Join) &&
-		reflect.DeepEqual(before.Reset, after.Reset) && reflect.DeepEqual(before.Upgrade, after.Upgrade)
+		reflect.DeepEqual(before.Reset, after.Reset) && reflect.DeepEqual(before.Upgrade, after.Upgrade) &&
+		reflect.DeepEqual(before.LoadBalancer, after.LoadBalancer)
 }
 
 // replaceMerges takes from the arguments what v1beta4 cannot say.

@@ -60,7 +60,7 @@ func decode(d *document, into any) (*strict, []config.Problem) {
 }
 
 func (s *strict) add(n *yaml.Node, path, fix, format string, args ...any) {
-	if s.group != group { // a document of its own: its paths begin with its kind
+	if s.group != group && s.group != ownGroup { // a document of its own: its paths begin with its kind
 		path = strings.TrimSuffix(s.kind+"."+path, ".")
 	}
 	s.problems = append(s.problems, config.Problem{

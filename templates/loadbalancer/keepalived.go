@@ -4,6 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hactl/hactl/templates/form"
 )
 
 // State is how a host begins, in VRRP's words.
@@ -33,6 +38,12 @@ type Keepalived struct {
 	// others: they talk to each other only, for networks without multicast.
 	Source netip.Addr
 	Peers  []netip.Addr
+	// OfNode says that the file is part of a control plane.
+	OfNode bool
+	// Penalty is taken from the priority while no API server answers here, so
+	// that such a host comes after every one that reaches an API server. Zero
+	// is enough for priorities of Priority, Lowest for all there are.
+	Penalty int
 }
 
 // The priorities of the guide: the first host has the higher one, the last
@@ -60,7 +71,31 @@ func (k Keepalived) Render() ([]byte, error) {
 	if !k.Address.IsValid() || k.Interface == "" {
 		return nil, errors.New("a virtual address needs its network and its interface")
 	}
-	return signed("keepalived.conf", k)
+	values := form.Values{
+		"OfNode": "", "Process": k.Process, "Fail": " --fail", "Probe": k.probe(), "Weight": strconv.Itoa(k.Weight()),
+		"Interface": k.Interface, "State": string(k.State), "Priority": strconv.Itoa(k.Priority),
+		"RouterID": strconv.Itoa(k.RouterID), "Unicast": k.unicast(), "Address": k.Address.String(),
+	}
+	if k.OfNode {
+		values["OfNode"] = ofNode
+	}
+	if k.Check == CheckTCP {
+		values["Fail"] = "" // any answer is good enough, not only that of a server that is ready
+	}
+	return signed("keepalived.conf", values)
+}
+
+// unicast names this host and the others, if it is to talk to each of them.
+func (k Keepalived) unicast() string {
+	if len(k.Peers) == 0 {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "unicast_src_ip %s\nunicast_peer {\n", k.Source)
+	for _, p := range k.Peers {
+		fmt.Fprintf(&b, "    %s\n", p)
+	}
+	return b.String() + "}"
 }
 
 func within(what string, n, most int) error {
@@ -70,20 +105,48 @@ func within(what string, n, most int) error {
 	return nil
 }
 
-// Penalty is taken from the priority while no API server answers here. It is
-// more than the priorities of two hosts differ by, so that every host that
-// reaches an API server comes before every one that does not.
-func (Keepalived) Penalty() int { return highest - lowest + 20 }
+// Lowest is a Penalty that leaves no host more than priority 1.
+const Lowest = 253
 
-// Probe is the address to check this host's balancer at.
-func (k Keepalived) Probe() string {
+// Weight is the penalty. It is more than the priorities of two hosts differ
+// by.
+func (k Keepalived) Weight() int {
+	if k.Penalty != 0 {
+		return k.Penalty
+	}
+	return highest - lowest + 20
+}
+
+// Ranks gives each of the hosts a priority of its own, 2 to 254, by its
+// address: the lower one has the higher priority. In a network of 253 hosts
+// it does not depend on the others, so hosts that come at the same time
+// agree; where two would have the same, the second of them has the next.
+// Use it with Penalty Lowest.
+func Ranks(hosts []netip.Addr) map[netip.Addr]int {
+	const least, most = 2, 254
+	ranks, taken := map[netip.Addr]int{}, map[int]bool{}
+	for _, a := range slices.SortedFunc(slices.Values(hosts), netip.Addr.Compare) {
+		if _, known := ranks[a]; known {
+			continue
+		}
+		bytes := a.AsSlice()
+		n := (int(bytes[len(bytes)-1]) + most - least) % (most - least + 1)
+		for range most - least {
+			if !taken[n] {
+				break
+			}
+			n = (n + 1) % (most - least + 1)
+		}
+		ranks[a], taken[n] = most-n, true
+	}
+	return ranks
+}
+
+// probe is the address to check this host's balancer at.
+func (k Keepalived) probe() string {
 	host := "127.0.0.1"
 	if k.Address.Addr().Is6() {
 		host = "[::1]"
 	}
 	return fmt.Sprintf("https://%s:%d/readyz", host, k.Port)
 }
-
-// Readyz says whether an API server must say that it is ready, not only
-// answer.
-func (k Keepalived) Readyz() bool { return k.Check != CheckTCP }

@@ -16,10 +16,11 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"text/template"
+
+	"github.com/hactl/hactl/templates/form"
 )
 
-//go:embed haproxy.cfg keepalived.conf nginx.conf
+//go:embed *.cfg *.conf
 var files embed.FS
 
 // Server is the API server of one control plane.
@@ -102,6 +103,8 @@ type HAProxy struct {
 	Port    uint16 // where clients connect to, on all addresses
 	Servers []Server
 	Check   Check
+	// OfNode says that the file is part of a control plane.
+	OfNode bool
 }
 
 // Render returns the file.
@@ -110,12 +113,30 @@ func (h HAProxy) Render() ([]byte, error) {
 	if h.Servers, err = usable(h.Servers); err != nil {
 		return nil, err
 	}
-	return signed("haproxy.cfg", h)
+	check, err := files.ReadFile("check-" + string(cmp.Or(h.Check, CheckReadyz)) + ".cfg")
+	if err != nil {
+		return nil, err
+	}
+	values := form.Values{"OfNode": "", "Connect": h.connect(), "Bind": h.bind(), "Check": string(check), "Servers": lines(h.Servers, "server %[1]s %[2]s check")}
+	if h.OfNode {
+		values["OfNode"] = ofNode
+	}
+	return signed("haproxy.cfg", values)
 }
 
-// Bind is the address to listen at: all of IPv4 or, where a server has an
+// connect is how long a server may take to take a connection. On a control
+// plane, the one that fails is a server and the holder of the address at once:
+// clients must not wait for both.
+func (h HAProxy) connect() string {
+	if h.OfNode {
+		return "500ms"
+	}
+	return "2s"
+}
+
+// bind is the address to listen at: all of IPv4 or, where a server has an
 // IPv6 address, of both families.
-func (h HAProxy) Bind() string {
+func (h HAProxy) bind() string {
 	if anyIPv6(h.Servers) {
 		return fmt.Sprintf(":::%d v4v6", h.Port)
 	}
@@ -134,11 +155,23 @@ func (n Nginx) Render() ([]byte, error) {
 	if n.Servers, err = usable(n.Servers); err != nil {
 		return nil, err
 	}
-	return signed("nginx.conf", n)
+	listen := fmt.Sprintf("listen %d so_keepalive=on;", n.Port)
+	if anyIPv6(n.Servers) {
+		listen += fmt.Sprintf("\nlisten [::]:%d so_keepalive=on;", n.Port)
+	}
+	return signed("nginx.conf", form.Values{
+		"Listen": listen, "Servers": lines(n.Servers, "server %[2]s max_fails=1 fail_timeout=5s; # %[1]s"),
+	})
 }
 
-// IPv6 says whether a server has an IPv6 address.
-func (n Nginx) IPv6() bool { return anyIPv6(n.Servers) }
+// lines are a line for each server, from its name and its address.
+func lines(servers []Server, format string) string {
+	var b strings.Builder
+	for _, s := range servers {
+		fmt.Fprintf(&b, format+"\n", s.Name, s.Address)
+	}
+	return b.String()
+}
 
 func usable(servers []Server) ([]Server, error) {
 	if len(servers) == 0 {
@@ -152,20 +185,16 @@ func anyIPv6(servers []Server) bool {
 }
 
 // signed renders an embedded file and puts the checksum before it.
-func signed[P any](name string, params P) ([]byte, error) {
+func signed(name string, values form.Values) ([]byte, error) {
 	text, err := files.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}
-	t, err := template.New(name).Option("missingkey=error").Parse(string(text))
+	body, err := form.Fill(string(text), values)
 	if err != nil {
 		return nil, fmt.Errorf("template %s: %w", name, err)
 	}
-	var out bytes.Buffer
-	if err := t.Execute(&out, params); err != nil {
-		return nil, fmt.Errorf("template %s: %w", name, err)
-	}
-	return Sign(out.Bytes()), nil
+	return Sign([]byte(body)), nil
 }
 
 const mark = "# Written by hactl lb; checksum "
@@ -174,6 +203,13 @@ const mark = "# Written by hactl lb; checksum "
 func Sign(body []byte) []byte {
 	return fmt.Appendf(nil, "%s%x\n%s", mark, sha256.Sum256(body), body)
 }
+
+// ofNode is the line of a file that init or join made.
+const ofNode = "# It is part of this control plane: hactl reset takes it away."
+
+// OfNode says whether init or join made the file, as a part of a control
+// plane.
+func OfNode(file []byte) bool { return bytes.Contains(file, []byte("\n"+ofNode+"\n")) }
 
 // Origin says who wrote a file.
 type Origin string

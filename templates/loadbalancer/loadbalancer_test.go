@@ -2,35 +2,14 @@ package loadbalancer
 
 import (
 	"bytes"
-	"flag"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/hactl/hactl/config/goldentest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs (-want +got); rewrite it with -update:\n%s", path, diff)
-	}
-}
 
 func servers(t *testing.T, list ...string) []Server {
 	t.Helper()
@@ -69,9 +48,9 @@ func TestRender(t *testing.T) {
 		render func() ([]byte, error)
 		list   []Server
 	}{
-		"HAProxy":        {"the guide's three servers", "haproxy.cfg", HAProxy{6443, three(t), CheckReadyz}.Render, three(t)},
-		"HAProxyTCP":     {"a cluster without anonymous requests, another port", "haproxy-tcp.cfg", HAProxy{8443, three(t), CheckTCP}.Render, three(t)},
-		"HAProxyIPv6":    {"both families are listened at", "haproxy-ipv6.cfg", HAProxy{6443, six(t), CheckReadyz}.Render, six(t)},
+		"HAProxy":        {"the guide's three servers", "haproxy.cfg", HAProxy{Port: 6443, Servers: three(t), Check: CheckReadyz}.Render, three(t)},
+		"HAProxyTCP":     {"a cluster without anonymous requests, another port", "haproxy-tcp.cfg", HAProxy{Port: 8443, Servers: three(t), Check: CheckTCP}.Render, three(t)},
+		"HAProxyIPv6":    {"both families are listened at", "haproxy-ipv6.cfg", HAProxy{Port: 6443, Servers: six(t), Check: CheckReadyz}.Render, six(t)},
 		"Nginx":          {"the guide's three servers, with the warning", "nginx.conf", Nginx{6443, three(t)}.Render, three(t)},
 		"NginxIPv6":      {"both families are listened at", "nginx-ipv6.conf", Nginx{6443, six(t)}.Render, six(t)},
 		"Keepalived":     {"the guide's first host", "keepalived.conf", guide.Render, nil},
@@ -84,7 +63,7 @@ func TestRender(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", c.reason, err)
 			}
-			golden(t, c.golden, got)
+			goldentest.Check(t, c.golden, got)
 			if o := OriginOf(got); o != Own {
 				t.Errorf("%s: the file counts as %s", c.reason, o)
 			}
@@ -111,8 +90,8 @@ func TestRenderRefuses(t *testing.T) {
 	}{
 		"NoServers":      {"everybody would be cut off", HAProxy{Port: 6443}.Render},
 		"NginxNoServers": {"the same", Nginx{Port: 6443}.Render},
-		"OneName":        {"HAProxy refuses it", HAProxy{6443, servers(t, "a=10.0.0.1:6443", "a=10.0.0.2:6443"), CheckReadyz}.Render},
-		"OneAddress":     {"it would get twice its part", HAProxy{6443, servers(t, "a=10.0.0.1:6443", "b=10.0.0.1:6443"), CheckReadyz}.Render},
+		"OneName":        {"HAProxy refuses it", HAProxy{Port: 6443, Servers: servers(t, "a=10.0.0.1:6443", "a=10.0.0.2:6443"), Check: CheckReadyz}.Render},
+		"OneAddress":     {"it would get twice its part", HAProxy{Port: 6443, Servers: servers(t, "a=10.0.0.1:6443", "b=10.0.0.1:6443"), Check: CheckReadyz}.Render},
 		"Priority":       {"255 is for the owner of a real address", change(func(k *Keepalived) { k.Priority = 255 })},
 		"RouterID":       {"0 is none", change(func(k *Keepalived) { k.RouterID = 0 })},
 		"Interface":      {"no interface", change(func(k *Keepalived) { k.Interface = "" })},
@@ -153,7 +132,7 @@ func TestParseServer(t *testing.T) {
 }
 
 func TestOrigin(t *testing.T) {
-	own, err := HAProxy{6443, three(t), CheckReadyz}.Render()
+	own, err := HAProxy{Port: 6443, Servers: three(t), Check: CheckReadyz}.Render()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,9 +168,43 @@ func TestPriority(t *testing.T) {
 			if place > 0 && p >= Priority(place-1, hosts) {
 				t.Errorf("host %d of %d has %d, no less than the one before it", place, hosts, p)
 			}
-			if without := Priority(0, hosts) - guide.Penalty(); without >= p {
+			if without := Priority(0, hosts) - guide.Weight(); without >= p {
 				t.Errorf("host %d of %d has %d, and the first one without API servers %d", place, hosts, p, without)
 			}
 		}
+	}
+}
+
+// Hosts that come at the same time choose priorities of their own.
+func TestRanks(t *testing.T) {
+	var network []netip.Addr
+	for a := netip.MustParseAddr("10.0.0.1"); len(network) < 253; a = a.Next() {
+		network = append(network, a)
+	}
+	all := Ranks(network)
+	seen := map[int]bool{}
+	for i, a := range network {
+		p := all[a]
+		if p < 2 || p > 254 || seen[p] {
+			t.Errorf("%s has %d", a, p)
+		}
+		if i > 0 && p >= all[network[i-1]] {
+			t.Errorf("%s has %d, no less than the one before it", a, p)
+		}
+		if alone := Ranks([]netip.Addr{a})[a]; alone != p {
+			t.Errorf("%s has %d alone and %d among others", a, alone, p)
+		}
+		if p-Lowest > 1 {
+			t.Errorf("%s has %d without API servers", a, p-Lowest)
+		}
+		seen[p] = true
+	}
+	far := []netip.Addr{netip.MustParseAddr("10.1.0.7"), netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("10.2.0.7"), netip.MustParseAddr("10.0.0.7")}
+	got := Ranks(far)
+	if got[far[1]] != 248 || got[far[0]] != 247 || got[far[2]] != 246 {
+		t.Errorf("three of one last byte, one of them twice: %v", got)
+	}
+	if one := Ranks([]netip.Addr{netip.MustParseAddr("fd00::ff")}); one[netip.MustParseAddr("fd00::ff")] != 253 {
+		t.Errorf("IPv6: %v", one)
 	}
 }

@@ -42,8 +42,12 @@ func (p Pod) OnDisk(ctx context.Context, files Files, dir string) (bool, error) 
 	return err == nil && equality.Semantic.DeepEqual(live, want), err
 }
 
+// Replacer writes a manifest over an earlier one of the component: write does
+// it, and what the kubelet would not see to by itself is done around it.
+type Replacer func(ctx context.Context, component string, write func() error) error
+
 // Write writes the manifest with mode 0600, after the component has got its
-// account.
+// account. One that is there is replaced by p.Replace, if that is set.
 func (p Pod) Write(ctx context.Context, files Files, dir string) (err error) {
 	if p.Accounts != nil {
 		if p.account, err = p.Accounts.Give(ctx, p.Name); err != nil {
@@ -54,7 +58,17 @@ func (p Pod) Write(ctx context.Context, files Files, dir string) (err error) {
 	if err != nil {
 		return err
 	}
-	return files.WriteFile(ctx, Path(dir, p.Name), data, 0o600)
+	write := func() error { return files.WriteFile(ctx, Path(dir, p.Name), data, 0o600) }
+	if p.Replace != nil {
+		_, err := files.ReadFile(ctx, Path(dir, p.Name))
+		if err == nil {
+			return p.Replace(ctx, p.Name, write)
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return write()
 }
 
 // Read reads a component's manifest. The error satisfies errors.Is(err,

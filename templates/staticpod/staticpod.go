@@ -39,6 +39,8 @@ type Pod struct {
 	// Accounts give the component a user of its own; nil means root. OnDisk
 	// and Write ask them; Object and Patched are without.
 	Accounts Accounts
+	// Replace writes over an earlier manifest; nil means as over any file.
+	Replace Replacer
 
 	account *Account
 
