@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/bundle"
 )
@@ -183,5 +184,5 @@ func TestCertsResults(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "%s\n\n", data)
 	}
-	golden(t, "certsfiles.golden", all.String())
+	goldentest.Check(t, "certsfiles.golden", all.String())
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/hactl/hactl/phases/etcdhost"
 	"github.com/hactl/hactl/phases/pki"
 	"github.com/hactl/hactl/phases/preflight"
+	"github.com/hactl/hactl/templates/staticpod"
 )
 
 // EtcdHostInput is what EtcdInit and EtcdJoin need from their caller.
@@ -116,12 +117,8 @@ func EtcdJoin(ctx context.Context, in EtcdHostInput, title func(string), notify 
 }
 
 func etcdHostOver(ctx context.Context, p etcdHostPorts, list []phases.Phase[etcdHost], in EtcdHostInput, title func(string), notify func(phases.Event)) (*EtcdHostResult, error) {
-	o := phases.Options{Notify: visible(list, notify), Now: p.now}
-	var err error
-	if o.Only, err = phases.Resolve(list, in.Only); err != nil {
-		return nil, err
-	}
-	if o.Skip, err = phases.Resolve(list, in.Skip); err != nil {
+	o, err := options(list, selection{in.Only, in.Skip}, notify, p.now)
+	if err != nil {
 		return nil, err
 	}
 	in.Only = o.Only
@@ -130,7 +127,7 @@ func etcdHostOver(ctx context.Context, p etcdHostPorts, list []phases.Phase[etcd
 		return nil, err
 	}
 	defer h.close()
-	if err := h.hold(ctx, "hactl etcd "+h.verb()); err != nil {
+	if err := h.hold(ctx, command("hactl etcd "+h.verb(), in.Only)); err != nil {
 		return nil, err
 	}
 	s, err := h.tasks(ctx)
@@ -268,7 +265,10 @@ func (h *etcdHoster) etcd(ctx context.Context, endpoints []string) (etcd.Cluster
 		return cluster, hangUp, err
 	}
 	if h.members == nil {
-		h.members = etcd.NewOverlay(cluster, h.in.Name)
+		h.members = h.imagineEtcd(cluster, imaginedMember{
+			name: h.in.Name, address: h.in.Address.String(),
+			starts: []string{etcdhost.UnitFile, staticpod.Path(config.ManifestsDir, etcdhost.Name)},
+		})
 		h.closers = append(h.closers, func() { _ = hangUp() })
 		return h.members, func() error { return nil }, nil
 	}

@@ -7,11 +7,10 @@ import (
 	"io"
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
-	"github.com/hactl/hactl/phases/wait"
+	"github.com/hactl/hactl/phases/membership"
 )
 
 // EtcdRemoveInput is what EtcdRemove needs from its caller.
@@ -64,7 +63,8 @@ func etcdRemoveOver(ctx context.Context, p etcdHostPorts, in EtcdRemoveInput) (_
 	if err := mayRemove(report, m, in); err != nil {
 		return nil, err
 	}
-	if err := removeMember(ctx, cluster, m, t.Timeouts.Etcd); err != nil {
+	err = membership.Remove(ctx, cluster, membership.Removal{ID: m.ID, What: "etcd takes out the member", Limit: t.Timeouts.Etcd})
+	if err != nil {
 		return nil, err
 	}
 	r.Found, r.DryRun = true, in.DryRun
@@ -102,19 +102,6 @@ func mayRemove(report etcd.Report, m etcd.MemberHealth, in EtcdRemoveInput) erro
 		},
 		Exit: phases.CodeUnsafe,
 	}
-}
-
-func removeMember(ctx context.Context, cluster etcd.Cluster, m etcd.MemberHealth, limit time.Duration) error {
-	return wait.For(ctx, limit, wait.Condition{
-		What: "etcd takes out the member", LimitName: "timeouts.etcdAPICall",
-		Check: func(ctx context.Context) (bool, string, error) {
-			err := cluster.Remove(ctx, m.ID)
-			if etcd.Transient(err) {
-				return false, err.Error(), nil
-			}
-			return err == nil, "", err
-		},
-	})
 }
 
 // EtcdRemoveResult is what became of the cluster.

@@ -23,13 +23,12 @@ type EtcdHostResult struct {
 	DryRun *DryRunReport `json:"dryRun,omitempty"`
 
 	only, first bool
-	certDir     string
 }
 
 func (h *etcdHoster) result(ctx context.Context, s *etcdHost) *EtcdHostResult {
 	t := &s.member
 	r := &EtcdHostResult{
-		Node: t.Name, URL: t.ClientURL(), Runtime: string(t.Runtime), certDir: h.in.CertDir,
+		Node: t.Name, URL: t.ClientURL(), Runtime: string(t.Runtime),
 		Before: t.Before, only: len(h.in.Only) > 0, first: len(h.in.Endpoints) == 0, DryRun: h.report(),
 	}
 	if r.DryRun != nil {
@@ -79,13 +78,14 @@ func (r *EtcdHostResult) Text(w io.Writer) error {
 	if r.first {
 		p.line("")
 		p.line("Make it three or five. For each further host, here:")
-		p.line("  hactl etcd credentials export --for-member NAME=ADDRESS --directory NAME")
-		p.line("  ssh root@ADDRESS mkdir -p %[1]s && scp -r NAME/. root@ADDRESS:%[1]s/ && rm -r NAME", r.certDir)
+		p.line("  hactl etcd credentials export --for-member NAME=ADDRESS --file NAME.age")
+		p.line("  scp NAME.age root@ADDRESS:")
 		p.line("and there:")
+		p.line("  hactl etcd credentials import NAME.age")
 		p.line("  hactl etcd join %s", r.URL)
 		p.line("")
 		p.line("Then, for the first control plane, here:")
-		p.line("  hactl etcd credentials export --directory DIR")
+		p.line("  hactl etcd credentials export")
 	}
 	return p.err
 }

@@ -169,6 +169,47 @@ func TestEtcdDryRun(t *testing.T) {
 	})
 }
 
+// TestEtcdJoinDryRun: the member that is added starts when its unit is
+// written, and etcd knows of none of it.
+func TestEtcdJoinDryRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newEtcdWorld(t)
+		first, second := w.host("etcd-1", "10.0.0.31"), w.host("etcd-2", "10.0.0.32")
+		if _, err := first.run(EtcdHostInput{}); err != nil {
+			t.Fatal(err)
+		}
+		export := EtcdExportInput{Directory: "/root/etcd-2", Member: "etcd-2=10.0.0.32"}
+		if _, err := etcdExportOver(t.Context(), first.ports(), export, func(phases.Event) {}); err != nil {
+			t.Fatal(err)
+		}
+		first.carry(second, "/root/etcd-2", pkiDir)
+		before := second.snapshot()
+		r, err := second.run(EtcdHostInput{Endpoints: []string{"10.0.0.31"}, DryRun: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var members []ObjectChange
+		for _, o := range r.DryRun.Objects {
+			if o.Kind == "etcd member" {
+				members = append(members, o)
+			}
+		}
+		want := []ObjectChange{
+			{Verb: "add learner", Kind: "etcd member", Name: "https://10.0.0.32:2380"},
+			{Verb: "promote", Kind: "etcd member", Name: "etcd-2"},
+		}
+		if diff := cmp.Diff(want, members); diff != "" {
+			t.Errorf("members: -want +got\n%s", diff)
+		}
+		if diff := cmp.Diff(before, second.snapshot()); diff != "" {
+			t.Errorf("the dry run has changed: -before +after\n%s", diff)
+		}
+		if list, err := w.etcd.Members(t.Context()); len(list) != 1 || err != nil {
+			t.Errorf("etcd has %d members, %v", len(list), err)
+		}
+	})
+}
+
 func TestEtcdClientExport(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newEtcdWorld(t)

@@ -44,6 +44,9 @@ func Explain(err error) Explanation {
 	if errors.As(err, &fixer) {
 		x.Fix = fixer.Fix()
 	}
+	if len(x.Fix) == 0 {
+		x.Fix = diskFix(err)
+	}
 	var coder interface{ Code() phases.Code }
 	var invalid *config.InvalidError
 	var unreadable *kubeadm.Error

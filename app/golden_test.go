@@ -5,10 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,32 +16,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/config/kubeadm"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/cri"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/wait"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got); rewrite it with -update:\n%s", path, diff)
-	}
-}
 
 func TestExplain(t *testing.T) {
 	invalid := func(list ...config.Problem) error { return &config.InvalidError{Problems: list} }
@@ -90,7 +68,7 @@ func TestExplain(t *testing.T) {
 		}
 		fmt.Fprintf(&all, "# %s: %s (exit code %d)\n%s\n", c.name, c.reason, x.Code, x)
 	}
-	golden(t, "explain.golden", all.String())
+	goldentest.Check(t, "explain.golden", all.String())
 }
 
 // dryRun runs init in a world and checks that nothing happened to it.
@@ -166,7 +144,7 @@ func TestDryRun(t *testing.T) {
 				if err := r.Text(&text); err != nil {
 					t.Fatal(err)
 				}
-				golden(t, c.golden+".golden", text.String())
+				goldentest.Check(t, c.golden+".golden", text.String())
 				if end := l.ends()["preflight"]; end != phases.Finished {
 					t.Errorf("%s: preflight is %s", c.reason, end)
 				}
@@ -213,7 +191,7 @@ func TestResult(t *testing.T) {
 	}
 	// The text has the zone of this machine, the object the time in full.
 	zone := regexp.MustCompile(`(06:00:00) [A-Z0-9+-]+|"2026-11-21T06:00:00[^"]*"`)
-	golden(t, "result.golden", zone.ReplaceAllString(all.String(), "(06:00 here)"))
+	goldentest.Check(t, "result.golden", zone.ReplaceAllString(all.String(), "(06:00 here)"))
 }
 
 // secrets are what must stand in nothing but the result: what the user gave,
@@ -330,7 +308,7 @@ func TestPhaseAloneAtFirst(t *testing.T) {
 			fmt.Fprintf(&all, "# %s\n%s\n", path, Explain(err))
 		})
 	}
-	golden(t, "alone.golden", all.String())
+	goldentest.Check(t, "alone.golden", all.String())
 }
 
 func TestRefused(t *testing.T) {

@@ -6,9 +6,6 @@ package app
 import (
 	"cmp"
 	"context"
-	"errors"
-	"io/fs"
-	"net/netip"
 	"path"
 	"slices"
 	"strings"
@@ -21,6 +18,7 @@ import (
 	"github.com/hactl/hactl/phases/controlplane"
 	"github.com/hactl/hactl/phases/joincommand"
 	"github.com/hactl/hactl/phases/journal"
+	"github.com/hactl/hactl/phases/kube"
 	"github.com/hactl/hactl/phases/kubeconfig"
 	"github.com/hactl/hactl/phases/kubelet"
 	"github.com/hactl/hactl/phases/member"
@@ -76,6 +74,8 @@ type Initial struct {
 	token        token.Task
 	addons       addons.Task
 	join         joincommand.Task
+	lookout      lookout
+	balancing    balancing
 
 	now func() time.Time
 }
@@ -90,8 +90,9 @@ func InitPhases() []phases.Phase[Initial] {
 		phases.Lift(member.Phase(), func(s *Initial) *member.Task { return &s.member }),
 		phases.Lift(controlplane.Phase(), func(s *Initial) *controlplane.Task { return &s.controlPlane }),
 		phases.Lift(kubelet.StartPhase(), func(s *Initial) *kubelet.Task { return &s.kubelet }),
-		phases.Lift(ready.Phase(), func(s *Initial) *ready.Task { return &s.ready }),
+		andThen(phases.Lift(ready.Phase(), func(s *Initial) *ready.Task { return &s.ready }), (*Initial).lookOut),
 		phases.Lift(publish.ConfigPhase(), func(s *Initial) *publish.Task { return &s.publish }),
+		andThen(phases.Lift(balancingPhase(), func(s *Initial) *balancing { return &s.balancing }), func(s *Initial) { s.lookout.begin() }),
 		phases.Lift(publish.CertsPhase(), func(s *Initial) *publish.Task { return &s.publish }),
 		phases.Lift(node.MarkPhase(), func(s *Initial) *node.Task { return &s.node }),
 		phases.Lift(token.Phase(), func(s *Initial) *token.Task { return &s.token }),
@@ -119,19 +120,15 @@ func Init(ctx context.Context, in InitInput, title func(string), notify func(pha
 // initOver is Init over the given ports.
 func initOver(ctx context.Context, p ports, in InitInput, title func(string), notify func(phases.Event)) (*InitResult, error) {
 	list := InitPhases()
-	o := phases.Options{Notify: visible(list, notify), Now: p.now}
-	var err error
-	if o.Only, err = phases.Resolve(list, in.Only); err != nil {
-		return nil, err
-	}
-	if o.Skip, err = phases.Resolve(list, in.Skip); err != nil {
+	o, err := options(list, selection{in.Only, in.Skip}, notify, p.now)
+	if err != nil {
 		return nil, err
 	}
 	in.Only = o.Only
 	skipAddons(in.Config, o.Skip)
 	m := newMachine(p, in.Config.DryRun)
 	defer m.close()
-	if err := m.hold(ctx, strings.TrimSuffix("hactl init phase "+strings.Join(in.Only, " "), " phase ")); err != nil {
+	if err := m.hold(ctx, command("hactl init", in.Only)); err != nil {
 		return nil, err
 	}
 	s, err := m.prepare(ctx, in, notify)
@@ -145,9 +142,11 @@ func initOver(ctx context.Context, p ports, in InitInput, title func(string), no
 	for _, w := range warnings(in) {
 		notify(m.warning(w))
 	}
-	if err := phases.Run(ctx, list, s, o); err != nil {
+	defer s.lookout.end()
+	if err := phases.Run(ctx, wanted(list, s.balancing, in.Only), s, o); err != nil {
 		return nil, err
 	}
+	s.lookout.tell(m, notify)
 	if len(in.Only) > 0 {
 		if err := m.repatch(ctx, in.Config.PatchesDir); err != nil {
 			return nil, err
@@ -210,6 +209,7 @@ func (m *machine) guard(ctx context.Context, c *config.Init, s *Initial) error {
 		return err
 	}
 	s.journal.Record = record
+	s.lookout = m.lookout(ctx, c)
 	s.preflight.AlreadyInitialised = func(context.Context) (bool, error) { return resumed, nil }
 	return nil
 }
@@ -240,18 +240,6 @@ func (m *machine) initVersion(ctx context.Context, in InitInput, label string, n
 		return config.Version
 	}
 	return m.version(ctx, label, notify)
-}
-
-// visible keeps the events of hidden phases from the person who watches,
-// unless there is something to do about them.
-func visible[S any](list []phases.Phase[S], notify func(phases.Event)) func(phases.Event) {
-	hidden := map[string]bool{}
-	phases.Walk(list, func(path string, p *phases.Phase[S]) { hidden[path] = p.Hidden })
-	return func(e phases.Event) {
-		if !hidden[e.Phase] || e.Kind == phases.Failed || e.Kind == phases.Warning {
-			notify(e)
-		}
-	}
 }
 
 // warnings are those that came up while the configuration was read, and what
@@ -299,6 +287,8 @@ func (m *machine) initial(ctx context.Context, in InitInput) *Initial {
 	}
 	s.member.Accounts = rootless.For(m.host, cl)
 	s.controlPlane.Accounts = s.member.Accounts
+	s.member.Replace = m.replacer(m.api, c.Node.Name, len(in.Only) > 0)
+	s.controlPlane.Replace = s.member.Replace
 	m.tasksOfCerts(ctx, s, c)
 	s.kubeconfig.Dir = cmp.Or(in.KubeconfigDir, s.kubeconfig.Dir)
 	m.tasksOfNodes(s, c)
@@ -308,37 +298,17 @@ func (m *machine) initial(ctx context.Context, in InitInput) *Initial {
 	}
 	s.preflight = m.preflight(c, s)
 	s.preflight.Extra = append(s.preflight.Extra, m.externalInit(in)...)
+	s.preflight.Extra = append(s.preflight.Extra, s.balancingCheck())
 	s.journal.Files = m.host
+	s.balancing = m.balancing(c, func() kube.API { return m.api })
 	return s
 }
 
-// keys is how many keys a new cluster needs: eleven pairs and five
-// kubeconfigs.
-const keys = 16
-
 func (m *machine) tasksOfCerts(ctx context.Context, s *Initial, c *config.Init) {
-	cl := &c.Cluster
-	algorithm, _ := certs.ParseAlgorithm(cl.EncryptionAlgorithm) // validated
-	var pool *certs.KeyPool
-	if _, err := m.host.Stat(ctx, path.Join(cl.CertificatesDir, "apiserver.key")); errors.Is(err, fs.ErrNotExist) {
-		// Made while preflight waits for the machine.
-		pool = certs.NewPool(algorithm, keys)
-	}
-	s.pki = pki.Task{
-		Host: m.host, Dir: cl.CertificatesDir, Algorithm: algorithm,
-		CAValidity: cl.CAValidity, Validity: cl.CertificateValidity,
-		NodeName: c.Node.Name, AdvertiseAddress: c.Local.Address, EndpointHost: cl.ControlPlaneEndpoint.Host,
-		ServiceDomain: cl.Networking.DNSDomain, FirstServiceIPs: []netip.Addr{cl.FirstServiceAddress()},
-		APIServerSANs: cl.APIServerSANs, ExternalEtcd: cl.Etcd.External != nil, Keys: pool, Now: m.now,
-	}
-	if l := cl.Etcd.Local; l != nil {
-		s.pki.EtcdServerSANs, s.pki.EtcdPeerSANs = l.ServerCertSANs, l.PeerCertSANs
-	}
-	s.kubeconfig = kubeconfig.Task{
-		Host: m.host, Dir: config.KubernetesDir, CertDir: cl.CertificatesDir, ClusterName: cl.Name,
-		Endpoint: "https://" + c.Endpoint().String(), LocalEndpoint: c.Local.URL(),
-		NodeName: c.Node.Name, Algorithm: algorithm, Validity: cl.CertificateValidity, Keys: pool, Now: m.now,
-	}
+	algorithm, _ := certs.ParseAlgorithm(c.Cluster.EncryptionAlgorithm) // validated
+	s.pki, s.kubeconfig = m.signs(c, algorithm)
+	pool := m.keysFor(ctx, algorithm, slices.Concat(pki.KeyFiles(&s.pki), kubeconfig.Files(&s.kubeconfig)))
+	s.pki.Keys, s.kubeconfig.Keys = pool, pool
 }
 
 func (m *machine) publishedEndpoint(ctx context.Context) (config.HostPort, error) {

@@ -278,6 +278,14 @@ func TestRecordedPatches(t *testing.T) {
 		}
 		w.must(with(""))
 		patched(w, etcd, "mark: two")
+
+		if err := w.host.Mkdir(t.Context(), "/empty", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		w.must(with("/empty", "etcd/local"))
+		if _, l, err := w.init(t.Context(), with(""), nil); err != nil || l.warns("patches of an earlier run") || strings.Contains(string(w.mustRead(etcd)), "mark") {
+			t.Errorf("after an empty directory, there are still patches: %v", err)
+		}
 	})
 }
 

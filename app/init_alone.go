@@ -32,12 +32,20 @@ var clusterFlags = map[string]func(to, from *config.Cluster){
 	"kubernetes-version":            func(to, from *config.Cluster) { to.Version = from.Version },
 	"pod-network-cidr":              func(to, from *config.Cluster) { to.Networking.PodSubnets = from.Networking.PodSubnets },
 	"scheduler-extra-args":          func(to, from *config.Cluster) { to.Scheduler.ExtraArgs = from.Scheduler.ExtraArgs },
+	"virtual-ip":                    takeBalancer,
+	"virtual-ip-interface":          takeBalancer,
+	"virtual-ip-unicast":            takeBalancer,
+	"virtual-router-id":             takeBalancer,
 	"service-cidr":                  func(to, from *config.Cluster) { to.Networking.ServiceSubnets = from.Networking.ServiceSubnets },
 	"service-dns-domain":            func(to, from *config.Cluster) { to.Networking.DNSDomain = from.Networking.DNSDomain },
 }
 
 // takeEtcd is for the flags that together say which etcd there is.
 func takeEtcd(to, from *config.Cluster) { to.Etcd = from.Etcd }
+
+// takeBalancer is for the flags that together say how the control planes
+// balance.
+func takeBalancer(to, from *config.Cluster) { to.LoadBalancer = from.LoadBalancer }
 
 // complete gives a phase alone what its flags do not say: of the node, from
 // the record of the run before; of the cluster, from the cluster itself.
@@ -121,6 +129,9 @@ func (m *machine) liveCluster(ctx context.Context, in InitInput) *config.Cluster
 	}
 	cluster, err := publish.FetchJoin(ctx, api, answerLimit)
 	if err != nil {
+		return nil
+	}
+	if cluster.LoadBalancer, err = publish.FetchLoadBalancer(ctx, api, answerLimit); err != nil {
 		return nil
 	}
 	return cluster

@@ -43,6 +43,7 @@ func (m *machine) preflight(c *config.Init, s *Initial) preflight.Task {
 				return nil, errors.Join(kubeconfig.Problems(ctx, &s.kubeconfig)...)
 			}},
 			m.usersCheck(&c.Cluster),
+			m.endpointCheck(c, func(ctx context.Context) (bool, error) { return s.preflight.AlreadyInitialised(ctx) }),
 		},
 		// A phase alone judges the machine as one that nothing was begun on,
 		// unless all that is there is what it would make.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 
@@ -17,16 +18,21 @@ import (
 // sorted compares lists as sets.
 var sorted = cmpopts.SortSlices(func(a, b string) bool { return a < b })
 
-// leaves are the phases of init that have work of their own and are shown.
+// leaves are the phases of init that have work of their own and are shown,
+// where others balance.
 func leaves() []string {
 	var list []string
 	phases.Walk(InitPhases(), func(path string, p *phases.Phase[Initial]) {
-		if len(p.Phases) == 0 && !p.Hidden {
+		if len(p.Phases) == 0 && !p.Hidden && !ofBalancer(path) {
 			list = append(list, path)
 		}
 	})
 	return list
 }
+
+// ofBalancer says whether a phase is for control planes that balance for
+// themselves.
+func ofBalancer(path string) bool { return strings.HasPrefix(path, "load-balancer/") }
 
 // always are the phases that run every time: they check or show.
 var always = []string{"preflight", "wait-control-plane", "show-join-command"}

@@ -50,6 +50,8 @@ type Joining struct {
 	ready        ready.Task
 	node         node.Task
 	spread       addons.Spread
+	lookout      lookout
+	balancing    balancing
 
 	found *discovery.Found
 	// noToken is why the kubelet cannot bootstrap with what is found.
@@ -83,7 +85,8 @@ func JoinPhases() []phases.Phase[Joining] {
 				hide(phases.Lift(kubelet.FinalizePhase(), func(s *Joining) *kubelet.Task { return &s.kubelet })),
 			},
 		},
-		phases.Lift(ready.Phase(), func(s *Joining) *ready.Task { return &s.ready }),
+		andThen(phases.Lift(ready.Phase(), func(s *Joining) *ready.Task { return &s.ready }), (*Joining).lookOut),
+		andThen(phases.Lift(balancingPhase(), func(s *Joining) *balancing { return &s.balancing }), func(s *Joining) { s.lookout.begin() }),
 		phases.Lift(addons.SpreadPhase(), func(s *Joining) *addons.Spread { return &s.spread }),
 	}
 }
@@ -161,12 +164,8 @@ func Join(ctx context.Context, in JoinInput, title func(string), notify func(pha
 // joinOver is Join over the given ports.
 func joinOver(ctx context.Context, p ports, in JoinInput, title func(string), notify func(phases.Event)) (*Joined, error) {
 	list := JoinPhases()
-	o := phases.Options{Notify: visible(list, notify), Now: p.now}
-	var err error
-	if o.Only, err = phases.Resolve(list, in.Only); err != nil {
-		return nil, err
-	}
-	if o.Skip, err = phases.Resolve(list, in.Skip); err != nil {
+	o, err := options(list, selection{in.Only, in.Skip}, notify, p.now)
+	if err != nil {
 		return nil, err
 	}
 	in.Only = o.Only
@@ -175,7 +174,7 @@ func joinOver(ctx context.Context, p ports, in JoinInput, title func(string), no
 	}
 	m := newMachine(p, in.Config.DryRun)
 	defer m.close()
-	if err := m.hold(ctx, joinCommand(in.Only)); err != nil {
+	if err := m.hold(ctx, command("hactl join", in.Only)); err != nil {
 		return nil, err
 	}
 	j := &joiner{machine: m, in: in}
@@ -196,23 +195,17 @@ func joinOver(ctx context.Context, p ports, in JoinInput, title func(string), no
 		return nil, err
 	}
 	defer s.pki.Keys.Close()
-	if err := phases.Run(ctx, j.list(list), s, o); err != nil {
+	defer s.lookout.end()
+	if err := phases.Run(ctx, wanted(j.list(list), s.balancing, in.Only), s, o); err != nil {
 		return nil, err
 	}
+	s.lookout.tell(m, notify)
 	if len(in.Only) > 0 {
 		if err := m.repatch(ctx, in.Config.PatchesDir); err != nil {
 			return nil, err
 		}
 	}
 	return j.result(ctx, s)
-}
-
-// joinCommand is what other processes are told of this one.
-func joinCommand(only []string) string {
-	if len(only) == 0 {
-		return "hactl join"
-	}
-	return "hactl join phase " + strings.Join(only, " ")
 }
 
 // list leaves out the phases that this run has no use for: those of control

@@ -89,6 +89,8 @@ func (j *joiner) controlPlaneChecks(t *preflight.Task, s *Joining) {
 			return nil, errors.Join(kubeconfig.JoinProblems(ctx, &with)...)
 		}},
 		preflight.Check{Name: "MustMatch", Run: func(context.Context) ([]string, error) { return nil, j.mustMatch() }},
+		preflight.Check{Name: "SameLoadBalancer", Run: func(context.Context) ([]string, error) { return nil, j.sameBalancer() }},
+		s.balancingCheck(),
 		preflight.Check{Name: "FilesOfTheCluster", Run: func(ctx context.Context) ([]string, error) { return nil, j.filesAreHere(ctx) }},
 	)
 	t.Extra = append(t.Extra, j.externalJoin(func(ctx context.Context) (host.Files, error) {

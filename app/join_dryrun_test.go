@@ -9,10 +9,12 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/phases"
 )
 
@@ -76,6 +78,31 @@ func TestJoinDryRun(t *testing.T) {
 	}
 }
 
+// TestJoinDryRunGoesOn: an earlier run added the member and was killed before
+// it wrote what starts it.
+func TestJoinDryRunGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newJoinWorld(t)
+		if _, err := w.etcd.AddLearner(t.Context(), "https://10.0.0.12:2380"); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		r, _ := dryJoin(t, w, plane())
+		if took := time.Since(began); took > 10*time.Second {
+			t.Errorf("it waited %s for a member that nothing starts", took)
+		}
+		var members []string
+		for _, change := range promised(r.DryRun) {
+			if strings.Contains(change, "etcd member") {
+				members = append(members, change)
+			}
+		}
+		if diff := cmp.Diff([]string{"promote etcd member cp-2"}, members); diff != "" {
+			t.Errorf("-want +got\n%s", diff)
+		}
+	})
+}
+
 // What people see of it.
 func TestJoinDryRunText(t *testing.T) {
 	for name, in := range map[string]func() JoinInput{"worker": worker, "plane": plane} {
@@ -86,7 +113,7 @@ func TestJoinDryRunText(t *testing.T) {
 				if err := r.Text(&text); err != nil {
 					t.Fatal(err)
 				}
-				golden(t, "dryrun-join-"+name+".golden", text.String())
+				goldentest.Check(t, "dryrun-join-"+name+".golden", text.String())
 			})
 		})
 	}

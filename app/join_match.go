@@ -19,7 +19,9 @@ func clusterDifferences(given, cluster *config.Cluster) ([]string, error) {
 	plain.Default()
 	var flat [3]map[string]string
 	for i, c := range []*config.Cluster{given, cluster, &plain.Cluster} {
-		docs, err := kubeadm.EncodeInit(&config.Init{Cluster: *c})
+		one := *c
+		one.LoadBalancer = nil // sameBalancer compares it
+		docs, err := kubeadm.EncodeInit(&config.Init{Cluster: one})
 		if err != nil {
 			return nil, err
 		}

@@ -322,7 +322,12 @@ func TestJoinOfInitNode(t *testing.T) {
 					w := newJoinWorld(t)
 					alone := newWorld(t)
 					alone.host, alone.start = w.host, w.start
-					alone.host.HandleService(config.KubeletUnit, func(host.ServiceAction) error { return alone.boot() })
+					alone.host.HandleService(config.KubeletUnit, func(a host.ServiceAction) error {
+						if a != host.RestartService {
+							return nil
+						}
+						return alone.boot()
+					})
 					c.before(alone)
 					w.handleKubelet()
 					if c.words == nil {

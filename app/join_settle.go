@@ -109,6 +109,9 @@ func (j *joiner) discover(ctx context.Context) error {
 	j.settled = &config.Init{
 		Cluster: *cluster, Node: c.Node, PatchesDir: c.PatchesDir, DryRun: c.DryRun, Timeouts: c.Timeouts,
 	}
+	if err := j.findBalancer(ctx); err != nil {
+		return err
+	}
 	if j.files != nil {
 		j.healthy = func(context.Context, string) error { return nil }
 		j.secrets = append(j.secrets, c.Discovery.TLSBootstrapToken)

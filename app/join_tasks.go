@@ -3,10 +3,8 @@ package app
 import (
 	"context"
 	"errors"
-	"net/netip"
 	"path"
 	"slices"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,11 +29,8 @@ import (
 	"github.com/hactl/hactl/phases/ready"
 	"github.com/hactl/hactl/phases/rootless"
 	"github.com/hactl/hactl/templates/patch"
+	"github.com/hactl/hactl/templates/staticpod"
 )
-
-// joinKeys is how many keys a joining control plane needs: the seven pairs
-// that are its own, and four kubeconfigs.
-const joinKeys = 11
 
 // tasks makes the tasks. They share the configuration and the ports.
 func (j *joiner) tasks(ctx context.Context, notify func(phases.Event)) (*Joining, error) {
@@ -75,6 +70,9 @@ func (j *joiner) tasks(ctx context.Context, notify func(phases.Event)) (*Joining
 		return s, nil
 	}
 	s.journal = journal.Task{Files: j.host, Record: j.recordOfJoin()}
+	if !j.worker() {
+		s.lookout = j.lookout(ctx, j.settled)
+	}
 	return s, nil
 }
 
@@ -135,16 +133,18 @@ func (j *joiner) controlPlane(ctx context.Context, s *Joining, set *patch.Set) {
 			Files: j.host, Cluster: cl, Local: c.Local, NodeName: c.Node.Name, Timeouts: c.Timeouts, Environ: j.in.Environ,
 			Dir: config.ManifestsDir, Patches: set,
 		},
-		API: others, Etcd: j.etcd, Now: j.now, Restart: j.restartEtcd, Imagined: j.files != nil,
+		API: others, Etcd: j.etcd, Now: j.now, Restart: j.restartEtcd,
 	}
 	if j.files == nil {
 		s.member.Forget = j.forgetPods
 	}
 	s.member.Accounts = rootless.For(j.host, cl)
 	s.controlPlane.Accounts = s.member.Accounts
+	s.controlPlane.Replace = j.replacer(own, c.Node.Name, len(j.in.Only) > 0)
 	s.ready = ready.Task{Host: j.host, API: own, Runtime: j.runtime, Cluster: cl, Timeouts: c.Timeouts, Dir: config.ManifestsDir, Healthy: j.healthy}
 	s.node = node.Task{API: own, Node: &c.Node, Limit: c.Timeouts.Kubelet}
 	s.spread = addons.Spread{API: others, NodeName: c.Node.Name, Limit: spreadLimit}
+	s.balancing = j.balancing(c, func() kube.API { return others })
 	j.certificates(ctx, s)
 }
 
@@ -166,39 +166,6 @@ func (j *joiner) restartEtcd(ctx context.Context) error {
 	return nil
 }
 
-// forgetPods ends this node's pods of the control plane, if one of them is
-// etcd's, and starts the kubelet without a memory of them. The others cannot
-// work without that etcd; one that an earlier run started by another manifest
-// would answer until the kubelet ends it, seconds after the join.
-func (j *joiner) forgetPods(ctx context.Context) error {
-	pods, err := j.runtime.Sandboxes(ctx)
-	if err != nil {
-		return err
-	}
-	components := []string{member.Name, controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler}
-	etcd := false
-	pods = slices.DeleteFunc(pods, func(s cri.Sandbox) bool {
-		component, ours := strings.CutSuffix(s.Pod, "-"+j.settled.Node.Name)
-		ours = ours && s.Namespace == metav1.NamespaceSystem && slices.Contains(components, component)
-		etcd = etcd || ours && component == member.Name
-		return !ours
-	})
-	if !etcd {
-		return nil
-	}
-	if err := j.host.Services().Stop(ctx, config.KubeletUnit); err != nil {
-		return err
-	}
-	for _, p := range pods {
-		// One that does not stop may be removable all the same.
-		stopped := j.runtime.StopSandbox(ctx, p.ID)
-		if err := j.runtime.RemoveSandbox(ctx, p.ID); err != nil {
-			return errors.Join(stopped, err)
-		}
-	}
-	return j.host.Services().Start(ctx, config.KubeletUnit)
-}
-
 // imaginedNode is a cluster in which the kubelet of a dry run has registered
 // its node.
 type imaginedNode struct {
@@ -218,14 +185,22 @@ func (i imaginedNode) Get(ctx context.Context, obj kube.Object) error {
 
 // etcd dials the cluster's etcd; in a dry run, changes stay in memory.
 func (j *joiner) etcd(ctx context.Context, endpoints []string) (etcd.Cluster, func() error, error) {
-	cluster, hangUp, err := j.dialEtcd(ctx, j.host, j.settled.Cluster.CertificatesDir, endpoints)
+	stay := func() error { return nil }
+	if j.members != nil {
+		return j.members, stay, nil
+	}
+	c := j.settled
+	cluster, hangUp, err := j.dialEtcd(ctx, j.host, c.Cluster.CertificatesDir, endpoints)
 	if err != nil || j.files == nil {
 		return cluster, hangUp, err
 	}
-	if j.members == nil {
-		j.members = etcd.NewOverlay(cluster, j.settled.Node.Name)
-	}
-	return j.members, func() error { return nil }, nil
+	j.closers = append(j.closers, func() { _ = hangUp() })
+	j.members = j.imagineEtcd(cluster, imaginedMember{
+		name: c.Node.Name, address: c.Local.Address.String(),
+		starts:   []string{staticpod.Path(config.ManifestsDir, member.Name)},
+		learners: learnersAtOnce(&c.Cluster),
+	})
+	return j.members, stay, nil
 }
 
 // recordOfJoin is what a whole run notes of itself.
@@ -240,27 +215,11 @@ func (j *joiner) recordOfJoin() journal.Record {
 // certificates makes the tasks of what this node signs for itself.
 func (j *joiner) certificates(ctx context.Context, s *Joining) {
 	c := j.settled
-	cl := &c.Cluster
-	algorithm, err := certs.ParseAlgorithm(cl.EncryptionAlgorithm)
+	algorithm, err := certs.ParseAlgorithm(c.Cluster.EncryptionAlgorithm)
 	if err != nil {
 		algorithm = certs.RSA2048 // what a cluster says that knows more than this hactl
 	}
-	var pool *certs.KeyPool
-	if !j.any(ctx, []string{path.Join(cl.CertificatesDir, "apiserver.key")}) {
-		pool = certs.NewPool(algorithm, joinKeys)
-	}
-	s.pki = pki.Task{
-		Host: j.host, Dir: cl.CertificatesDir, Algorithm: algorithm, CAValidity: cl.CAValidity, Validity: cl.CertificateValidity,
-		NodeName: c.Node.Name, AdvertiseAddress: c.Local.Address, EndpointHost: cl.ControlPlaneEndpoint.Host,
-		ServiceDomain: cl.Networking.DNSDomain, FirstServiceIPs: []netip.Addr{cl.FirstServiceAddress()},
-		APIServerSANs: cl.APIServerSANs, ExternalEtcd: cl.Etcd.External != nil, Keys: pool, Now: j.now,
-	}
-	if l := cl.Etcd.Local; l != nil {
-		s.pki.EtcdServerSANs, s.pki.EtcdPeerSANs = l.ServerCertSANs, l.PeerCertSANs
-	}
-	s.kubeconfig = kubeconfig.Task{
-		Host: j.host, Dir: config.KubernetesDir, CertDir: cl.CertificatesDir, ClusterName: cl.Name,
-		Endpoint: "https://" + c.Endpoint().String(), LocalEndpoint: c.Local.URL(),
-		NodeName: c.Node.Name, Algorithm: algorithm, Validity: cl.CertificateValidity, Keys: pool, Now: j.now,
-	}
+	s.pki, s.kubeconfig = j.signs(c, algorithm)
+	pool := j.keysFor(ctx, algorithm, slices.Concat(pki.OwnKeyFiles(&s.pki), kubeconfig.JoinFiles(&s.kubeconfig)))
+	s.pki.Keys, s.kubeconfig.Keys = pool, pool
 }

@@ -38,7 +38,7 @@ func (c way) shown() []string {
 	list := []string{"discovery"}
 	phases.Walk(JoinPhases(), func(path string, p *phases.Phase[Joining]) {
 		first, _, _ := strings.Cut(path, "/")
-		if len(p.Phases) == 0 && !p.Hidden && (c.in().Config.ControlPlane != nil || slices.Contains(workerPhases, first)) {
+		if len(p.Phases) == 0 && !p.Hidden && !ofBalancer(path) && (c.in().Config.ControlPlane != nil || slices.Contains(workerPhases, first)) {
 			list = append(list, path)
 		}
 	})
@@ -51,7 +51,7 @@ func (c way) commands() []string {
 	phases.Walk(JoinPhases(), func(path string, p *phases.Phase[Joining]) {
 		first, _, _ := strings.Cut(path, "/")
 		group := slices.ContainsFunc(p.Phases, func(p phases.Phase[Joining]) bool { return !p.Hidden })
-		if !p.Hidden && !group && (c.in().Config.ControlPlane != nil || slices.Contains(workerPhases, first)) {
+		if !p.Hidden && !group && !ofBalancer(path) && (c.in().Config.ControlPlane != nil || slices.Contains(workerPhases, first)) {
 			list = append(list, path)
 		}
 	})
@@ -238,6 +238,16 @@ func TestJoinPatches(t *testing.T) {
 		l := w.mustJoin(plane())
 		if !strings.Contains(string(w.read(w.host, manifest)), "mark: one") || !l.warns("patches of an earlier run are used") {
 			t.Error("a later run without --patches takes them back")
+		}
+
+		if err := w.host.Mkdir(t.Context(), "/empty", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		in = plane()
+		in.Config.PatchesDir = "/empty"
+		w.mustJoin(in)
+		if l := w.mustJoin(plane()); l.warns("patches of an earlier run") || strings.Contains(string(w.read(w.host, manifest)), "mark") {
+			t.Error("after an empty directory, there are still patches")
 		}
 	})
 }

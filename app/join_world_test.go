@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"path"
 	"strings"
@@ -78,6 +79,7 @@ func newMachineOf(first *world, name, addr string) *joinWorld {
 	w := &joinWorld{world: newWorld(first.t), first: first, addr: addr, done: map[string]bool{}}
 	w.start, w.nodeName, w.api = first.start, name, first.api
 	w.up.Store(true)
+	w.balancer = func(context.Context) (net.Conn, error) { return first.serve(), nil }
 	w.handleKubelet()
 	first.api.Intercept(func(v kube.Verb, obj runtime.Object) error {
 		if v == kube.Get || v == kube.List {

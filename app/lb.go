@@ -48,20 +48,14 @@ type LBInput struct {
 	Balancers []string
 	Unicast   bool
 
+	// OwnServer is the API server of this host, as NAME=ADDRESS:PORT, where
+	// the balancer is part of a control plane; else "".
+	OwnServer string
+
 	// Config is a cluster's configuration without defaults, nil for none.
 	Config *config.Init
 	// Kubeconfig leads to a cluster that runs, "" for none.
 	Kubeconfig string
-}
-
-// lbPorts are further ways out of the process, for load balancers.
-type lbPorts struct {
-	ports
-	dial       loadbalancer.Dial
-	resolve    func(ctx context.Context, name string) ([]netip.Addr, error)
-	listen     func(address string) error
-	interfaces func() ([]lbInterface, error)
-	executable func() (string, error)
 }
 
 // lbInterface is a network interface of this host.
@@ -95,7 +89,7 @@ func lbInterfaces() ([]lbInterface, error) {
 // balancer is what one run works with.
 type balancer struct {
 	*machine
-	p       lbPorts
+	p       ports
 	in      LBInput
 	program loadbalancer.Program
 
@@ -105,10 +99,11 @@ type balancer struct {
 	keep     lbfiles.Keepalived // of Keepalived only
 	endpoint config.HostPort
 	warnings []string
+	ofNode   bool // it is part of a control plane
 }
 
 // settleBalancer makes the input whole. It changes nothing.
-func settleBalancer(ctx context.Context, m *machine, p lbPorts, in LBInput) (*balancer, error) {
+func settleBalancer(ctx context.Context, m *machine, p ports, in LBInput) (*balancer, error) {
 	b := &balancer{machine: m, p: p, in: in, program: loadbalancer.Program(in.Program), endpoint: in.Endpoint}
 	if !slices.Contains(LBPrograms(), in.Program) {
 		return nil, usage(fmt.Sprintf("there is no load balancer %q here", in.Program), "use one of: haproxy keepalived nginx")
@@ -153,7 +148,7 @@ func (b *balancer) render(servers []lbfiles.Server) ([]byte, error) {
 	var err error
 	switch b.program {
 	case loadbalancer.HAProxy:
-		data, err = lbfiles.HAProxy{Port: b.port, Servers: servers, Check: b.check}.Render()
+		data, err = lbfiles.HAProxy{Port: b.port, Servers: servers, Check: b.check, OfNode: b.ofNode}.Render()
 	case loadbalancer.Nginx:
 		data, err = lbfiles.Nginx{Port: b.port, Servers: servers}.Render()
 	default:

@@ -53,7 +53,7 @@ func (b *balancer) settleVirtual(here []lbInterface) error {
 		k.Interface = b.in.Interface
 	}
 	if k.Interface == "" {
-		return usage(fmt.Sprintf("no interface of this host has a network with the address %s", address), "name the interface: --interface eth0")
+		return usage(fmt.Sprintf("no interface of this host has a network with the address %s", address), "name the interface: "+b.deviceSetting()+", such as eth0")
 	}
 	if !k.Address.IsValid() {
 		if !around.IsValid() {
@@ -62,6 +62,14 @@ func (b *balancer) settleVirtual(here []lbInterface) error {
 		k.Address = netip.PrefixFrom(address, around.Bits())
 	}
 	return nil
+}
+
+// deviceSetting is how users choose the interface.
+func (b *balancer) deviceSetting() string {
+	if b.ofNode {
+		return "loadBalancer.interface (--virtual-ip-interface)"
+	}
+	return "--interface"
 }
 
 // settlePlace finds state and priority: each host must have another priority.

@@ -45,13 +45,13 @@ type LBCheckResult struct {
 // with what stands behind it. It changes nothing. What it finds is in the
 // result; errors are of the input.
 func LBCheck(ctx context.Context, in LBCheckInput, notify func(phases.Event)) (*LBCheckResult, error) {
-	p, closePorts := realLBPorts()
+	p, closePorts := realPorts()
 	defer closePorts()
 	return lbCheckOver(ctx, p, in, notify)
 }
 
-func lbCheckOver(ctx context.Context, p lbPorts, in LBCheckInput, notify func(phases.Event)) (*LBCheckResult, error) {
-	m := newMachine(p.ports, false)
+func lbCheckOver(ctx context.Context, p ports, in LBCheckInput, notify func(phases.Event)) (*LBCheckResult, error) {
+	m := newMachine(p, false)
 	defer m.close()
 	c := &lbCheck{machine: m, p: p, in: in}
 	tell := func(kind phases.Kind, text string) {
@@ -82,7 +82,7 @@ func otherCluster(address string, f *phases.Fault) *loadbalancer.Report {
 
 type lbCheck struct {
 	*machine
-	p  lbPorts
+	p  ports
 	in LBCheckInput
 }
 
@@ -96,7 +96,7 @@ func (c *lbCheck) inspection(ctx context.Context, tell func(phases.Kind, string)
 		address.Port = config.DefaultBindPort
 	}
 	i := &loadbalancer.Inspection{
-		Address: address, Failover: c.in.Failover, Dial: c.p.dial, Resolve: c.p.resolve, Now: c.now,
+		Address: address, Failover: c.in.Failover, Dial: c.p.dialTCP, Resolve: c.p.resolve, Now: c.now,
 		Virtual: c.virtual(ctx, address.Host),
 		Tell:    func(text string) { tell(phases.Progress, text) },
 	}

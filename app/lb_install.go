@@ -48,13 +48,13 @@ func LBInstallPhases() []phases.Phase[installing] {
 // brings back what was there before. Title is told what begins, notify gets
 // the events.
 func LBInstall(ctx context.Context, in LBInstallInput, title func(string), notify func(phases.Event)) (*LBInstallResult, error) {
-	p, closePorts := realLBPorts()
+	p, closePorts := realPorts()
 	defer closePorts()
 	return lbInstallOver(ctx, p, in, title, notify)
 }
 
-func lbInstallOver(ctx context.Context, p lbPorts, in LBInstallInput, title func(string), notify func(phases.Event)) (*LBInstallResult, error) {
-	m := newMachine(p.ports, in.DryRun)
+func lbInstallOver(ctx context.Context, p ports, in LBInstallInput, title func(string), notify func(phases.Event)) (*LBInstallResult, error) {
+	m := newMachine(p, in.DryRun)
 	defer m.close()
 	if err := m.hold(ctx, "hactl lb install"); err != nil {
 		return nil, err

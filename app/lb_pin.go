@@ -50,7 +50,7 @@ func (c *lbCheck) pinned(ctx context.Context, address config.HostPort) ([]*x509.
 // named reads cluster-info without verifying anything.
 func (c *lbCheck) named(ctx context.Context, address config.HostPort) ([]*x509.Certificate, error) {
 	client := &http.Client{Timeout: askLimit, Transport: &http.Transport{
-		DialContext: c.p.dial, DisableKeepAlives: true, TLSHandshakeTimeout: time.Second,
+		DialContext: c.p.dialTCP, DisableKeepAlives: true, TLSHandshakeTimeout: time.Second,
 		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12},
 	}}
 	url := "https://" + address.String() + "/api/v1/namespaces/kube-public/configmaps/cluster-info"

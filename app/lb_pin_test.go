@@ -51,7 +51,7 @@ func TestLBCheckPinned(t *testing.T) {
 			w := newLBWorld(t)
 			p := w.ports()
 			p.now = time.Now
-			p.dial = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			p.dialTCP = func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return (&net.Dialer{}).DialContext(ctx, network, server.Listener.Addr().String())
 			}
 			r, err := lbCheckOver(t.Context(), p, LBCheckInput{Address: "10.0.0.100:6443", CAHashes: []string{c.hash}}, w.notify)

@@ -4,26 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
-	"net/netip"
-	"os"
 
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/loadbalancer"
 	lbfiles "github.com/hactl/hactl/templates/loadbalancer"
 )
-
-// realLBPorts are those of this machine; the caller calls the function at
-// the end.
-func realLBPorts() (lbPorts, func()) {
-	p, closePorts := realPorts()
-	return lbPorts{
-		ports: p, dial: (&net.Dialer{}).DialContext, interfaces: lbInterfaces, executable: os.Executable,
-		resolve: func(ctx context.Context, name string) ([]netip.Addr, error) {
-			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
-		},
-	}, closePorts
-}
 
 // LBRenderResult is a configuration file.
 type LBRenderResult struct {
@@ -41,13 +26,13 @@ func (r *LBRenderResult) Text(w io.Writer) error {
 
 // LBRender makes the file of a load balancer and changes nothing.
 func LBRender(ctx context.Context, in LBInput, notify func(phases.Event)) (*LBRenderResult, error) {
-	p, closePorts := realLBPorts()
+	p, closePorts := realPorts()
 	defer closePorts()
 	return lbRenderOver(ctx, p, in, notify)
 }
 
-func lbRenderOver(ctx context.Context, p lbPorts, in LBInput, notify func(phases.Event)) (*LBRenderResult, error) {
-	m := newMachine(p.ports, false)
+func lbRenderOver(ctx context.Context, p ports, in LBInput, notify func(phases.Event)) (*LBRenderResult, error) {
+	m := newMachine(p, false)
 	defer m.close()
 	b, err := settleBalancer(ctx, m, p, in)
 	if err != nil {
@@ -88,7 +73,7 @@ func (b *balancer) task(servers []lbfiles.Server, force bool) (loadbalancer.Task
 	}
 	t := loadbalancer.Task{
 		Host: b.host, Program: b.program, Config: config, Force: force, Port: b.port, Limit: lbLimit,
-		DryRun: b.files != nil, Listen: b.p.listen, Dial: b.p.dial, Interfaces: b.interfaceNames,
+		DryRun: b.files != nil, OfNode: b.ofNode, Listen: b.p.listen, Dial: b.p.dialTCP, Interfaces: b.interfaceNames,
 	}
 	if b.program.Balances() {
 		t.Servers = addressesOf(servers)

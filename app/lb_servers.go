@@ -141,7 +141,7 @@ func (b *balancer) warn(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, askLimit)
 	defer cancel()
-	missing, answered := loadbalancer.Unnamed(ctx, b.p.dial, addressesOf(b.servers), b.names())
+	missing, answered := loadbalancer.Unnamed(ctx, b.p.dialTCP, addressesOf(b.servers), b.names())
 	if !answered && b.in.Config != nil {
 		missing = unlisted(b.in.Config, b.names())
 	}

@@ -40,35 +40,23 @@ func (r *LBSyncResult) Text(w io.Writer) error {
 // or until ctx ends. A cluster that does not answer, or that names nobody,
 // changes nothing.
 func LBSync(ctx context.Context, in LBSyncInput, notify func(phases.Event)) (*LBSyncResult, error) {
-	p, closePorts := realLBPorts()
+	p, closePorts := realPorts()
 	defer closePorts()
 	return lbSyncOver(ctx, p, in, notify)
 }
 
-func lbSyncOver(ctx context.Context, p lbPorts, in LBSyncInput, notify func(phases.Event)) (*LBSyncResult, error) {
+func lbSyncOver(ctx context.Context, p ports, in LBSyncInput, notify func(phases.Event)) (*LBSyncResult, error) {
 	program := loadbalancer.Program(in.Program)
 	if in.Kubeconfig == "" {
 		return nil, usage("lb sync needs a way to ask the cluster", "name a kubeconfig: --kubeconfig")
 	}
-	m := newMachine(p.ports, false)
+	m := newMachine(p, false)
 	defer m.close()
 	access := Access{Kubeconfigs: []string{in.Kubeconfig}}
-	dialled := map[string]kube.API{}
-	dial := func(server string) kube.API {
-		if dialled[server] == nil {
-			dialled[server] = p.dialAPI(m.host, server, access.Kubeconfigs)
-		}
-		return dialled[server]
-	}
+	routes := &routes{machine: m, kubeconfig: in.Kubeconfig}
 	f := &loadbalancer.Follower{
 		Tick: lbTick,
-		APIs: func(known []lbfiles.Server) []kube.API {
-			list := []kube.API{dial("")}
-			for _, s := range known {
-				list = append(list, dial("https://"+s.Address.String()))
-			}
-			return list
-		},
+		APIs: func(known []lbfiles.Server) []kube.API { return routes.apis(ctx, known) },
 		Current: func(ctx context.Context) ([]lbfiles.Server, error) {
 			list, origin, err := installedServers(ctx, m, program)
 			if err == nil && origin != lbfiles.Own {
@@ -102,9 +90,12 @@ func lbSyncOver(ctx context.Context, p lbPorts, in LBSyncInput, notify func(phas
 }
 
 // lbApply gives the program the list, as one run of lb install would.
-func lbApply(ctx context.Context, p lbPorts, in LBInput, servers []lbfiles.Server) error {
-	m := newMachine(p.ports, false)
+func lbApply(ctx context.Context, p ports, in LBInput, servers []lbfiles.Server) error {
+	m := newMachine(p, false)
 	defer m.close()
+	if in.OwnServer != "" {
+		return m.rebalance(ctx, in, servers)
+	}
 	if err := m.hold(ctx, "hactl lb sync"); err != nil {
 		return err
 	}
@@ -117,4 +108,33 @@ func lbApply(ctx context.Context, p lbPorts, in LBInput, servers []lbfiles.Serve
 		return err
 	}
 	return b.reinstall(ctx, b.servers)
+}
+
+// routes are the ways to a cluster, kept for as long as the kubeconfig is the
+// same: the certificate in it is renewed while this runs.
+type routes struct {
+	*machine
+	kubeconfig string
+	read       string // what the file held
+	dialled    map[string]kube.API
+}
+
+// apis are that of the kubeconfig, and the servers themselves.
+func (r *routes) apis(ctx context.Context, known []lbfiles.Server) []kube.API {
+	data, err := r.host.ReadFile(ctx, r.kubeconfig)
+	if r.dialled == nil || err == nil && string(data) != r.read {
+		r.dialled, r.read = map[string]kube.API{}, string(data)
+	}
+	servers := []string{""}
+	for _, s := range known {
+		servers = append(servers, "https://"+s.Address.String())
+	}
+	var list []kube.API
+	for _, server := range servers {
+		if r.dialled[server] == nil {
+			r.dialled[server] = r.dialAPI(r.host, server, []string{r.kubeconfig})
+		}
+		list = append(list, r.dialled[server])
+	}
+	return list
 }

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/kube"
@@ -41,32 +42,30 @@ func newLBWorld(t *testing.T) *lbWorld {
 	return w
 }
 
-func (w *lbWorld) ports() lbPorts {
+func (w *lbWorld) ports() ports {
 	p := w.world.ports()
 	p.host = w.host
 	p.dialAPI = func(_ host.Files, server string, _ []string) kube.API {
 		w.asked = append(w.asked, server)
 		return w.api
 	}
-	return lbPorts{
-		ports: p,
-		dial: func(_ context.Context, _, address string) (net.Conn, error) {
-			if address != "127.0.0.1:6443" {
-				return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
-			}
-			a, _ := net.Pipe()
-			return a, nil
-		},
-		listen: func(string) error { return nil },
-		interfaces: func() ([]lbInterface, error) {
-			return []lbInterface{
-				{"lo", []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}},
-				{"eth0", []netip.Prefix{netip.MustParsePrefix("192.168.1.5/24")}},
-				{"eth1", []netip.Prefix{netip.MustParsePrefix("10.0.0.99/24")}},
-			}, nil
-		},
-		executable: func() (string, error) { return "/usr/local/bin/hactl", nil },
+	p.dialTCP = func(_ context.Context, _, address string) (net.Conn, error) {
+		if address != "127.0.0.1:6443" {
+			return nil, &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}
+		}
+		a, _ := net.Pipe()
+		return a, nil
 	}
+	p.listen = func(string) error { return nil }
+	p.interfaces = func() ([]lbInterface, error) {
+		return []lbInterface{
+			{"lo", []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}},
+			{"eth0", []netip.Prefix{netip.MustParsePrefix("192.168.1.5/24")}},
+			{"eth1", []netip.Prefix{netip.MustParsePrefix("10.0.0.99/24")}},
+		}, nil
+	}
+	p.executable = func() (string, error) { return "/usr/local/bin/hactl", nil }
+	return p
 }
 
 func (w *lbWorld) notify(e phases.Event) { w.told = append(w.told, string(e.Kind)+" "+e.Reason) }
@@ -83,12 +82,18 @@ func (w *lbWorld) read(t *testing.T, path string) string {
 // cluster makes the cluster name API servers at these addresses.
 func (w *lbWorld) cluster(t *testing.T, addresses ...string) {
 	t.Helper()
+	setServers(t, w.api, addresses...)
+}
+
+// setServers makes a cluster name API servers at these addresses.
+func setServers(t *testing.T, api *kube.Memory, addresses ...string) {
+	t.Helper()
 	port := int32(6443)
 	s := &discoveryv1.EndpointSlice{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubernetes"}, Ports: []discoveryv1.EndpointPort{{Port: &port}}}
 	for _, a := range addresses {
 		s.Endpoints = append(s.Endpoints, discoveryv1.Endpoint{Addresses: []string{a}})
 	}
-	if err := w.api.Set(s); err != nil {
+	if err := api.Set(s); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -139,7 +144,7 @@ func TestLBAddress(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newLBWorld(t)
 			c.in.Program = "keepalived"
-			m := newMachine(w.ports().ports, false)
+			m := newMachine(w.ports(), false)
 			b, err := settleBalancer(t.Context(), m, w.ports(), c.in)
 			if c.code != 0 {
 				if err == nil || Explain(err).Code != c.code || len(Explain(err).Fix) == 0 && name != "Twice" {
@@ -292,6 +297,33 @@ func lbSync(t *testing.T, w *lbWorld) {
 	}
 }
 
+// The certificate of a unit that runs for years is renewed.
+func TestLBSyncRenewed(t *testing.T) {
+	w := newLBWorld(t)
+	p := w.ports()
+	way := &routes{machine: newMachine(p, false), kubeconfig: "/etc/hactl/lb.conf"}
+	known := []lbfiles.Server{{Name: "cp-1", Address: netip.MustParseAddrPort("10.0.0.11:6443")}}
+	for _, c := range []struct {
+		reason, file string
+		want         int // dialled until then
+	}{
+		{"the first time", "old", 2}, {"again", "old", 2}, {"renewed", "new", 4},
+	} {
+		if err := w.host.WriteFile(t.Context(), "/etc/hactl/lb.conf", []byte(c.file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(way.apis(t.Context(), known)); n != 2 || len(w.asked) != c.want {
+			t.Errorf("%s: %d ways, dialled %q", c.reason, n, w.asked)
+		}
+	}
+	if err := w.host.Remove(t.Context(), "/etc/hactl/lb.conf"); err != nil {
+		t.Fatal(err)
+	}
+	if way.apis(t.Context(), known); len(w.asked) != 4 {
+		t.Errorf("the file is being replaced: dialled %q", w.asked)
+	}
+}
+
 func TestLBCheck(t *testing.T) {
 	w := newLBWorld(t)
 	in := LBCheckInput{Address: "10.0.0.100", Servers: []string{"cp-1=10.0.0.11:6443"}}
@@ -306,5 +338,5 @@ func TestLBCheck(t *testing.T) {
 	if err := r.Text(&text); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "lb-check.txt", text.String())
+	goldentest.Check(t, "lb-check.txt", text.String())
 }

@@ -154,7 +154,7 @@ func (m *machine) removalEtcd(ctx context.Context, t *removal.Task) (*etcd.Overl
 	if m.files == nil {
 		return nil, nil
 	}
-	overlay := etcd.NewOverlay(cluster, t.Name)
+	overlay := etcd.NewOverlay(cluster, etcd.OverlayConfig{Now: m.now})
 	t.Etcd = overlay
 	return overlay, nil
 }
@@ -197,9 +197,7 @@ func (m *machine) nodeRemoved(in NodeRemoveInput, t *removal.Task, overlay *etcd
 		}
 	}
 	if overlay != nil {
-		for _, c := range overlay.Changes() {
-			r.DryRun.Objects = append(r.DryRun.Objects, ObjectChange{Verb: c.Verb, Kind: "etcd member", Name: c.Member})
-		}
+		r.DryRun.Objects = append(r.DryRun.Objects, memberChanges(overlay)...)
 	}
 	return r
 }

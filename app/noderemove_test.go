@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/kube"
 )
@@ -46,7 +47,7 @@ func TestNodeRemove(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				golden(t, "noderemove-"+name+".txt", text.String()+string(data)+"\n")
+				goldentest.Check(t, "noderemove-"+name+".txt", text.String()+string(data)+"\n")
 				report, err := w.etcd.Health(t.Context())
 				if err != nil {
 					t.Fatal(err)

@@ -85,8 +85,17 @@ func (m *machine) recordedPatches(notify func(phases.Event)) (*patch.Set, error)
 	}
 	m.patchFiles = m.record.Patches
 	names := strings.Join(slices.Sorted(maps.Keys(files)), ", ")
-	notify(m.warning("patches of an earlier run are used, from " + journal.Path + ": " + names))
+	notify(m.warning("patches of an earlier run are used, from " + journal.Path + ": " + names + "; " + dropPatches(m.record.Use)))
 	return set, nil
+}
+
+// dropPatches says how a node gets rid of the patches that it knows. A whole
+// init takes no other ones than before.
+func dropPatches(use string) string {
+	if use == journal.UseInit {
+		return "to do without them, give the phases that they patch an empty directory, such as: hactl init phase control-plane all --patches EMPTY_DIR"
+	}
+	return "to do without them, add an empty directory to the same command: --patches EMPTY_DIR"
 }
 
 // patch gives the patches to all that writes something patchable.

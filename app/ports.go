@@ -23,6 +23,7 @@ import (
 	"github.com/hactl/hactl/phases/health"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/kube"
+	"github.com/hactl/hactl/phases/loadbalancer"
 	"github.com/hactl/hactl/phases/preflight"
 )
 
@@ -52,6 +53,15 @@ type ports struct {
 	healthy func(ctx context.Context, url string) error
 	// askServer asks any API server, whose certificate must be of the CA.
 	askServer func(ctx context.Context, url string, ca []byte) (health.Answer, error)
+
+	// dialTCP opens a connection to anyone, and resolve finds the
+	// addresses of a name.
+	dialTCP loadbalancer.Dial
+	resolve func(ctx context.Context, name string) ([]netip.Addr, error)
+	// listen tries whether an address is free; nil asks the kernel.
+	listen     func(address string) error
+	interfaces func() ([]lbInterface, error)
+	executable func() (string, error) // hactl's own path
 
 	hostname  func() (string, error)
 	address   func() (netip.Addr, error)     // of the interface with the default route
@@ -84,11 +94,17 @@ func realPorts() (ports, func()) {
 		dialEtcd: dialEtcd, dialExternalEtcd: dialExternalEtcd, dialStore: dialStore,
 		askServer: health.Ask,
 		healthy:   healthy,
-		hostname:  os.Hostname,
-		address:   defaultAddress,
-		addresses: preflight.Addresses,
-		release:   fetchRelease,
-		now:       time.Now,
+		dialTCP:   (&net.Dialer{}).DialContext,
+		resolve: func(ctx context.Context, name string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", name)
+		},
+		interfaces: lbInterfaces,
+		executable: os.Executable,
+		hostname:   os.Hostname,
+		address:    defaultAddress,
+		addresses:  preflight.Addresses,
+		release:    fetchRelease,
+		now:        time.Now,
 		lock: func(ctx context.Context, holder string) (func() error, error) {
 			return local.Lock(ctx, host.LockPath, holder)
 		},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"github.com/hactl/hactl/phases/cri"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/journal"
+	"github.com/hactl/hactl/phases/loadbalancer"
 	"github.com/hactl/hactl/phases/member"
 	"github.com/hactl/hactl/templates/staticpod"
 )
@@ -42,6 +44,7 @@ type ResetInput struct {
 type Resetting struct {
 	cleanup cleanup.Task
 	member  member.RemoveTask
+	removal loadbalancer.Removal
 }
 
 // ResetPhases is reset, from top to bottom.
@@ -49,6 +52,7 @@ func ResetPhases() []phases.Phase[Resetting] {
 	return []phases.Phase[Resetting]{
 		phases.Lift(cleanup.PreflightPhase(), func(s *Resetting) *cleanup.Task { return &s.cleanup }),
 		phases.Lift(member.RemovePhase(), func(s *Resetting) *member.RemoveTask { return &s.member }),
+		phases.Lift(loadbalancer.RemovePhase(), func(s *Resetting) *loadbalancer.Removal { return &s.removal }),
 		phases.Lift(cleanup.Phase(), func(s *Resetting) *cleanup.Task { return &s.cleanup }),
 	}
 }
@@ -64,18 +68,14 @@ func Reset(ctx context.Context, in ResetInput, title func(string), notify func(p
 // resetOver is Reset over the given ports.
 func resetOver(ctx context.Context, p ports, in ResetInput, title func(string), notify func(phases.Event)) (*ResetResult, error) {
 	list := ResetPhases()
-	o := phases.Options{Notify: notify, Now: p.now}
-	var err error
-	if o.Only, err = phases.Resolve(list, in.Only); err != nil {
-		return nil, err
-	}
-	if o.Skip, err = phases.Resolve(list, in.Skip); err != nil {
+	o, err := options(list, selection{in.Only, in.Skip}, notify, p.now)
+	if err != nil {
 		return nil, err
 	}
 	in.Only = o.Only
 	r := &resetter{machine: newMachine(p, in.Config.DryRun), in: in}
 	defer r.close()
-	if err := r.hold(ctx, strings.TrimSuffix("hactl reset phase "+strings.Join(in.Only, " "), " phase ")); err != nil {
+	if err := r.hold(ctx, command("hactl reset", in.Only)); err != nil {
 		return nil, err
 	}
 	s, err := r.prepare(ctx, notify)
@@ -88,10 +88,22 @@ func resetOver(ctx context.Context, p ports, in ResetInput, title func(string), 
 	for _, w := range in.Warnings {
 		notify(r.warning(w))
 	}
+	if list, err = r.list(ctx, list); err != nil {
+		return nil, err
+	}
 	if err := phases.Run(ctx, list, s, o); err != nil {
 		return nil, err
 	}
 	return r.result(ctx, s)
+}
+
+// list leaves out what a node without a load balancer has no use for.
+func (r *resetter) list(ctx context.Context, all []phases.Phase[Resetting]) ([]phases.Phase[Resetting], error) {
+	made, err := loadbalancer.Made(ctx, r.host)
+	if made || len(r.in.Only) > 0 {
+		return all, err
+	}
+	return slices.DeleteFunc(all, func(p phases.Phase[Resetting]) bool { return p.Name == loadbalancer.RemovePhase().Name }), err
 }
 
 // resetter is the world of one reset.
@@ -123,7 +135,7 @@ func (r *resetter) prepare(ctx context.Context, notify func(phases.Event)) (*Res
 	if err != nil {
 		return nil, fmt.Errorf("ask for the host name: %w", err)
 	}
-	s := &Resetting{}
+	s := &Resetting{removal: loadbalancer.Removal{Host: r.host}}
 	r.openRuntime(c.CRISocket)
 	s.cleanup = r.cleanupTask(c, cmp.Or(r.record.Node, names[0]))
 	of, err := cleanup.LookEtcd(ctx, &s.cleanup)
@@ -199,7 +211,7 @@ func (r *resetter) memberTask(ctx context.Context, c *config.Reset, node string,
 		Files: r.host, NodeName: node, Timeouts: c.Timeouts, Dir: config.ManifestsDir,
 		DataDir: of.DataDir, Recorded: of.Data && !of.MemberGone, External: of.External, Force: c.Force,
 		Etcd: func(ctx context.Context, endpoints []string) (etcd.Cluster, func() error, error) {
-			return r.etcdAt(ctx, c.CertificatesDir, node, endpoints)
+			return r.etcdAt(ctx, c.CertificatesDir, endpoints)
 		},
 	}
 	for setting, value := range r.record.Config {
@@ -214,7 +226,7 @@ func (r *resetter) memberTask(ctx context.Context, c *config.Reset, node string,
 }
 
 // etcdAt dials; a dry run does so once, and keeps what it would have changed.
-func (r *resetter) etcdAt(ctx context.Context, certDir, node string, endpoints []string) (etcd.Cluster, func() error, error) {
+func (r *resetter) etcdAt(ctx context.Context, certDir string, endpoints []string) (etcd.Cluster, func() error, error) {
 	if r.files == nil {
 		return r.dialEtcd(ctx, r.host, certDir, endpoints)
 	}
@@ -227,7 +239,7 @@ func (r *resetter) etcdAt(ctx context.Context, certDir, node string, endpoints [
 		return nil, nil, err
 	}
 	r.closers = append(r.closers, func() { _ = hangUp() })
-	r.members = etcd.NewOverlay(cluster, node)
+	r.members = etcd.NewOverlay(cluster, etcd.OverlayConfig{Now: r.now})
 	return r.members, stay, nil
 }
 

@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 )
@@ -52,8 +53,8 @@ func TestReset(t *testing.T) {
 		if len(w.asked) != 1 || len(l.titles) != 1 {
 			t.Errorf("asked %q, titles %q", w.asked, l.titles)
 		}
-		golden(t, "reset-question.golden", w.asked[0])
-		golden(t, "reset.golden", textAndJSON(t, r))
+		goldentest.Check(t, "reset-question.golden", w.asked[0])
+		goldentest.Check(t, "reset.golden", textAndJSON(t, r))
 		// Again: nothing to lose, so nothing is asked.
 		w.isolated = true
 		_, l, err = w.reset(t.Context(), resetInput())
@@ -238,7 +239,7 @@ func TestResetDryRun(t *testing.T) {
 		if pods, err := w.runtime.Sandboxes(t.Context()); len(pods) != 3 || err != nil || len(w.members()) != 3 || len(w.asked) > 0 {
 			t.Errorf("after a dry run: pods %v, %v, members %v, asked %q", pods, err, w.members(), w.asked)
 		}
-		golden(t, "reset-dryrun.golden", textAndJSON(t, r))
+		goldentest.Check(t, "reset-dryrun.golden", textAndJSON(t, r))
 	})
 }
 

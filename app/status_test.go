@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/health"
@@ -131,8 +132,8 @@ func TestStatus(t *testing.T) {
 				if secret := strings.TrimPrefix(knownToken, "abcdef."); bytes.Contains(data, []byte(secret)) || strings.Contains(text.String(), secret) {
 					t.Error("the status shows the secret of a token")
 				}
-				golden(t, "status-"+name+".txt", text.String())
-				golden(t, "status-"+name+".json", string(data)+"\n")
+				goldentest.Check(t, "status-"+name+".txt", text.String())
+				goldentest.Check(t, "status-"+name+".json", string(data)+"\n")
 			})
 		})
 	}

@@ -20,6 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/kube"
 )
@@ -264,7 +265,7 @@ func TestListTokens(t *testing.T) {
 				kept = append(kept, line)
 			}
 		}
-		golden(t, "token-list.txt", strings.ReplaceAll(strings.Join(kept, ""), ".0123456789abcdef", ".****************"))
+		goldentest.Check(t, "token-list.txt", strings.ReplaceAll(strings.Join(kept, ""), ".0123456789abcdef", ".****************"))
 	})
 	var text bytes.Buffer
 	if err := (&TokenList{}).Text(&text); err != nil || text.Len() > 0 {

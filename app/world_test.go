@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -45,6 +46,9 @@ type world struct {
 	holder  atomic.Pointer[string] // of the lock
 	// nodeName is that of the node that the kubelet registers.
 	nodeName string
+	// balancer is who answers at the control-plane endpoint, nil for the
+	// machine's own API server.
+	balancer func(context.Context) (net.Conn, error)
 
 	// Each change counts; the one that brings fuse to 0 fails. With dead set,
 	// all later ones do, too: the process has died.
@@ -141,9 +145,14 @@ func (w *world) ports() ports {
 		healthy:     w.healthy,
 		hostname:    func() (string, error) { return "cp-1", nil },
 		address:     func() (netip.Addr, error) { return netip.MustParseAddr("10.0.0.11"), nil },
-		release:     func(context.Context, string) (string, error) { return "", errors.New("no network") },
-		now:         w.now,
-		lock:        w.lock,
+		addresses:   func() ([]netip.Prefix, error) { return []netip.Prefix{netip.MustParsePrefix("10.0.0.11/24")}, nil },
+		dialTCP:     w.dialTCP,
+		resolve: func(context.Context, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("10.0.0.5")}, nil
+		},
+		release: func(context.Context, string) (string, error) { return "", errors.New("no network") },
+		now:     w.now,
+		lock:    w.lock,
 		checks: func(t *preflight.Task) {
 			t.Resolve = func(context.Context, string) ([]netip.Addr, error) {
 				return []netip.Addr{netip.MustParseAddr("10.0.0.5")}, nil

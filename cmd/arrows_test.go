@@ -10,9 +10,9 @@ import (
 
 const module = "github.com/hactl/hactl/"
 
-// ports are the packages that reach out of the process; every phase family
-// may use them.
-var ports = []string{"phases", "phases/host", "phases/kube", "phases/wait", "phases/cri", "phases/symptom"}
+// ports are the packages that every phase family may use: they reach out of the
+// process, or are what several families do alike.
+var ports = []string{"phases", "phases/host", "phases/kube", "phases/wait", "phases/cri", "phases/symptom", "phases/membership"}
 
 // leaves know nothing of phases.
 var leaves = []string{"certs", "etcd", "templates", "templates/staticpod", "templates/patch", "templates/loadbalancer", "config", "config/kubeadm"}
@@ -29,14 +29,20 @@ func mayImport(pkg string) ([]string, bool) {
 		return nil, true // checked by appImport
 	case pkg == "phases", pkg == "certs", pkg == "etcd", pkg == "config":
 		return nil, true
+	case pkg == "config/goldentest":
+		return nil, true // for tests only
 	case pkg == "etcd/etcdtest":
 		return []string{"etcd"}, true
 	case pkg == "config/kubeadm":
 		return []string{"config"}, true
+	case pkg == "config/kubeadm/kubeadmtest":
+		return []string{"config", "config/kubeadm"}, true
 	case strings.HasPrefix(pkg, "templates"):
-		return []string{"config", "templates/staticpod", "templates/patch"}, true
+		return []string{"config", "templates/form", "templates/staticpod", "templates/patch"}, true
 	case pkg == "phases/cri", pkg == "phases/symptom":
 		return []string{"phases", "phases/host"}, true
+	case pkg == "phases/membership":
+		return []string{"phases", "phases/host", "phases/wait", "config", "etcd"}, true
 	case pkg == "phases/kube":
 		return []string{"phases", "phases/wait"}, true
 	case slices.Contains(ports, pkg):

@@ -13,9 +13,9 @@ import (
 // importFlags are the flags of certs import.
 type importFlags struct {
 	certsFlags
-	passphraseFile    string
-	identities, allow []string
-	dryRun            bool
+	openFlags
+	allow  []string
+	dryRun bool
 }
 
 func newCertsImport(streams Streams) *cobra.Command {
@@ -47,8 +47,7 @@ func newCertsImport(streams Streams) *cobra.Command {
 	}
 	s := c.Flags()
 	f.registerNode(s)
-	s.StringVar(&f.passphraseFile, "passphrase-file", "", "file with the passphrase, or - for standard input")
-	s.StringSliceVar(&f.identities, "identity", nil, "file with a private key of age, or - for standard input")
+	f.openFlags.register(s)
 	s.StringSliceVar(&f.allow, "allow-dir", []string{config.KubernetesDir}, "directories outside --cert-dir that files may be written to")
 	s.BoolVar(&f.dryRun, "dry-run", false, "show what would be done and change nothing")
 	onlyTyped(c, "passphrase-file", "identity", "allow-dir", "ca-cert-hash", "external-ca")
@@ -60,7 +59,7 @@ func (f *importFlags) run(c *cobra.Command, streams Streams, from string) error 
 	if err != nil {
 		return err
 	}
-	if err := oneInput(append([]string{f.config, f.passphraseFile}, f.identities...)...); err != nil {
+	if err := oneInput(append(f.files(), f.config)...); err != nil {
 		return err
 	}
 	node, warnings, err := f.input(streams)
@@ -71,24 +70,8 @@ func (f *importFlags) run(c *cobra.Command, streams Streams, from string) error 
 	for _, dir := range f.allow {
 		in.Allow = append(in.Allow, absolute(dir))
 	}
-	for _, file := range f.identities {
-		data, err := readInput(file, streams)
-		if err != nil {
-			return err
-		}
-		in.Identities = append(in.Identities, config.Secret(data))
-	}
-	switch {
-	case f.passphraseFile != "":
-		secret, err := passphraseFile(f.passphraseFile, streams)
-		if err != nil {
-			return err
-		}
-		in.Passphrase = func() (config.Secret, error) { return secret, nil }
-	case streams.terminal() != nil:
-		in.Passphrase = func() (config.Secret, error) {
-			return typePassphrase(c.Context(), streams, "Passphrase of the archive: ")
-		}
+	if in.Passphrase, in.Identities, err = f.key(c.Context(), streams); err != nil {
+		return err
 	}
 	return show(c.Context(), r, func(ctx context.Context) (render.Result, error) {
 		warn(r, warnings)

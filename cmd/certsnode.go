@@ -36,15 +36,9 @@ func (f *certsFlags) registerNode(s *pflag.FlagSet) {
 // of.
 func (f *certsFlags) input(streams Streams) (app.CertsNode, []string, error) {
 	in := app.CertsNode{CertDir: absolute(f.certDir), Name: f.node, ExternalCA: f.externalCA}
-	for _, pin := range f.pins {
-		if !pinShape.MatchString(pin) {
-			return in, nil, &phases.Fault{
-				What:  "--ca-cert-hash: it is not sha256: and 64 hexadecimal digits",
-				Fixes: []string{"copy it from the join command, or ask a control plane: hactl token create --print-join-command"},
-				Exit:  phases.CodeUsage,
-			}
-		}
-		in.Pins = append(in.Pins, strings.ToLower(pin))
+	var err error
+	if in.Pins, err = parsePins(f.pins, "copy it from the join command, or ask a control plane: hactl token create --print-join-command"); err != nil {
+		return in, nil, err
 	}
 	if f.address != "" {
 		a, err := netip.ParseAddr(f.address)
@@ -62,6 +56,18 @@ func (f *certsFlags) input(streams Streams) (app.CertsNode, []string, error) {
 	}
 	in.Config = docs.Init
 	return in, docs.Warnings, nil
+}
+
+// parsePins reads the hashes of CAs; whence says where to get them.
+func parsePins(pins []string, whence string) ([]string, error) {
+	var list []string
+	for _, pin := range pins {
+		if !pinShape.MatchString(pin) {
+			return nil, &phases.Fault{What: "--ca-cert-hash: it is not sha256: and 64 hexadecimal digits", Fixes: []string{whence}, Exit: phases.CodeUsage}
+		}
+		list = append(list, strings.ToLower(pin))
+	}
+	return list, nil
 }
 
 // oneInput refuses to read standard input twice.

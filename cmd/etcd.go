@@ -157,10 +157,12 @@ var flagsOfEtcdPhases = map[string]string{
 // it does.
 func newEtcdPhases[S any](streams Streams, short string, list []phases.Phase[S], finish func(c *cobra.Command, f *etcdHostFlags, path string)) *cobra.Command {
 	c := group("phase", short, newPhaseList(streams, list))
+	f := &etcdHostFlags{}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.register(flags)
 	addPhaseCommands(c, list, "", func(path string) *cobra.Command {
-		f := &etcdHostFlags{}
 		p := &cobra.Command{}
-		f.register(p.Flags())
+		share(p, flags)
 		onlyTyped(p, "runtime", "data-dir")
 		finish(p, f, path)
 		top, _, _ := strings.Cut(path, "/")

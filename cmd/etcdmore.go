@@ -10,57 +10,6 @@ import (
 	"github.com/hactl/hactl/phases"
 )
 
-func newEtcdCredentials(streams Streams) *cobra.Command {
-	return group("credentials", "What others need to use the etcd cluster, or to join it", newEtcdExport(streams))
-}
-
-func newEtcdExport(streams Streams) *cobra.Command {
-	f := &etcdHostFlags{}
-	var directory, member string
-	c := &cobra.Command{
-		Use:   "export",
-		Short: "Write the certificates that a control plane, or a further etcd host, needs",
-		Long: text(`
-			Write the certificates that the API servers need of this etcd cluster into a
-			new directory: CA, client certificate and its key; and print what stands in
-			ClusterConfiguration. With --for-member, write those that a further etcd host
-			needs to join. The key of the CA is never among them.
-
-			The directory has the shape of /etc/kubernetes/pki, and only root may read it.
-			It is not encrypted: bring it there over ssh, then remove it here.
-		`),
-		Example: examples(`
-			# for the first control plane; the others get them from the cluster
-			hactl etcd credentials export --directory etcd-client
-
-			# for a further etcd host
-			hactl etcd credentials export --for-member etcd-2=10.0.0.32 --directory etcd-2
-		`),
-		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			r, err := renderer(c, streams)
-			if err != nil {
-				return err
-			}
-			if directory == "" {
-				return &phases.Fault{What: "no directory is named", Fixes: []string{"name a new one: --directory DIR"}, Exit: phases.CodeUsage}
-			}
-			host, err := f.input()
-			if err != nil {
-				return err
-			}
-			in := app.EtcdExportInput{EtcdHostInput: host, Directory: absolute(directory), Member: member}
-			return show(c.Context(), r, func(ctx context.Context) (render.Result, error) { return app.EtcdExport(ctx, in, r.Event) })
-		},
-	}
-	f.registerHost(c.Flags())
-	c.Flags().StringSliceVar(&f.sans, "cert-extra-sans", nil, "further names and addresses in the certificates of --for-member")
-	c.Flags().StringVar(&directory, "directory", "", "directory to make and to write into")
-	c.Flags().StringVar(&member, "for-member", "", "host that is to join, as NAME=ADDRESS")
-	onlyTyped(c, "directory", "for-member")
-	return c
-}
-
 func newEtcdStatus(streams Streams) *cobra.Command {
 	f := &etcdHostFlags{}
 	c := &cobra.Command{

@@ -2,7 +2,6 @@ package cmd
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,27 +11,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/hactl/hactl/config/goldentest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got); rewrite it with -update:\n%s", path, diff)
-	}
-}
 
 // output runs hactl as on a machine without settings and returns what it
 // prints.
@@ -72,7 +53,7 @@ func TestHelp(t *testing.T) {
 		made[name] = true
 		t.Run(c.CommandPath(), func(t *testing.T) {
 			help := output(t, append(strings.Fields(c.CommandPath())[1:], "--help")...)
-			golden(t, filepath.Join("help", name), help)
+			goldentest.Check(t, filepath.Join("help", name), help)
 			for _, must := range []string{"Usage:\n  hactl", "\nExit codes:\n  0 done   1 failed"} {
 				if !strings.Contains(help, must) {
 					t.Errorf("%s --help does not say %q", c.CommandPath(), must)
@@ -191,6 +172,6 @@ func TestEveryCommandIsDescribed(t *testing.T) {
 }
 
 func TestPhaseList(t *testing.T) {
-	golden(t, "phase-list.txt", output(t, "init", "phase", "list"))
-	golden(t, "phase-list.json", output(t, "init", "phase", "list", "-o", "json"))
+	goldentest.Check(t, "phase-list.txt", output(t, "init", "phase", "list"))
+	goldentest.Check(t, "phase-list.json", output(t, "init", "phase", "list", "-o", "json"))
 }

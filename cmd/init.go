@@ -29,6 +29,9 @@ func newInit(streams Streams) *cobra.Command {
 			# behind a load balancer, ready for further control planes
 			hactl init --control-plane-endpoint lb.example.com:6443 --upload-certs
 
+			# without a load balancer: the control planes hold an address in turn
+			hactl init --control-plane-endpoint 10.0.0.100:8443 --virtual-ip 10.0.0.100/24 --upload-certs
+
 			# from a kubeadm configuration file
 			hactl init --config cluster.yaml
 

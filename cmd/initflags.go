@@ -43,7 +43,8 @@ type initFlags struct {
 
 	uploadCerts, dryRun, skipTokenPrint, skipKeyPrint bool
 
-	etcd etcdFlags
+	etcd    etcdFlags
+	virtual virtualFlags
 
 	docs *kubeadm.Documents // what --config holds; nil without it
 }
@@ -82,6 +83,7 @@ func (f *initFlags) register(s *pflag.FlagSet) {
 	s.BoolVar(&f.skipTokenPrint, "skip-token-print", false, "do not show the bootstrap token")
 	s.StringVar(&f.token, "token", "", "bootstrap token that other nodes join with (default: made by hactl)")
 	s.DurationVar(&f.tokenTTL, "token-ttl", config.DefaultTokenTTL, "how long the token lives; 0 for ever")
+	f.virtual.register(s)
 	s.BoolVar(&f.uploadCerts, "upload-certs", false, "keep the certificates, encrypted, in the cluster for two hours, so that further control planes can join; the result, also in JSON, then has the key that opens them")
 }
 
@@ -210,6 +212,7 @@ func (f *initFlags) fromFlags() (*config.Init, error) {
 		PatchesDir:     f.patches,
 	}
 	c.Cluster.Etcd.External = f.etcd.external(p, f.certDir)
+	c.Cluster.LoadBalancer = f.virtual.balancer(p)
 	c.Cluster.APIServer.ExtraArgs = p.args("--apiserver-extra-args", f.apiServerArgs)
 	c.Cluster.ControllerManager.ExtraArgs = p.args("--controller-manager-extra-args", f.controllerManagerArgs)
 	c.Cluster.Scheduler.ExtraArgs = p.args("--scheduler-extra-args", f.schedulerArgs)
@@ -234,6 +237,9 @@ var flagOf = map[string]string{
 	"certificatesDir":                   "--cert-dir",
 	"controlPlaneEndpoint":              "--control-plane-endpoint",
 	"kubernetesVersion":                 "--kubernetes-version",
+	"loadBalancer.interface":            "--virtual-ip-interface",
+	"loadBalancer.routerID":             "--virtual-router-id",
+	"loadBalancer.virtualIP":            "--virtual-ip",
 	"localAPIEndpoint.advertiseAddress": "--apiserver-advertise-address",
 	"networking.dnsDomain":              "--service-dns-domain",
 	"networking.podSubnet":              "--pod-network-cidr",
@@ -365,7 +371,10 @@ func readInput(name string, streams Streams) ([]byte, error) {
 	}
 	data, err := os.ReadFile(name)
 	if err != nil {
-		return nil, &phases.Fault{What: "cannot read " + name, Why: err, Exit: phases.CodeUsage}
+		return nil, &phases.Fault{
+			What: "cannot read " + name, Why: err,
+			Fixes: []string{"see whether the file is there, on this node: ls -l " + name}, Exit: phases.CodeUsage,
+		}
 	}
 	return data, nil
 }

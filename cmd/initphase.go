@@ -2,6 +2,7 @@ package cmd
 
 import (
 	"context"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -25,16 +26,18 @@ func newInitPhase(streams Streams) *cobra.Command {
 		comes from the cluster and from what init noted of this node, once both
 		are there; before that, from the defaults.
 	`)
+	f := &initFlags{}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.register(flags)
+	f.registerAlone(flags)
 	addPhaseCommands(c, app.InitPhases(), "", func(path string) *cobra.Command {
-		f := &initFlags{}
 		p := &cobra.Command{RunE: func(c *cobra.Command, _ []string) error {
 			if f.printManifest {
 				return printManifest(c, streams, f, path)
 			}
 			return runInit(c, streams, f, []string{path})
 		}}
-		f.register(p.Flags())
-		f.registerAlone(p.Flags())
+		share(p, flags)
 		onlyTyped(p, allowEtcdData)
 		own(p, noArgs, initPhaseFlags(path))
 		return p
@@ -75,6 +78,7 @@ var flagsOfInitPhases = map[string]string{
 	"kubelet-start":                    "config image-repository cri-socket node-name patches dry-run",
 	"wait-control-plane":               "| config kubeconfig apiserver-advertise-address apiserver-bind-port dry-run",
 	"upload-config":                    "config cri-socket kubeconfig dry-run",
+	"load-balancer":                    "| config kubeconfig dry-run " + advertiseFlags + " apiserver-bind-port node-name " + virtualNames,
 	"upload-certs":                     "config kubeconfig upload-certs certificate-key skip-certificate-key-print dry-run | certificate-key-file",
 	"mark-control-plane":               "node-name config dry-run | kubeconfig",
 	"bootstrap-token":                  "config kubeconfig skip-token-print dry-run | token token-ttl",
@@ -103,6 +107,18 @@ func initPhaseFlags(phase string) []string {
 		list = slices.DeleteFunc(list, func(name string) bool { return name == "print-manifest" })
 	}
 	return list
+}
+
+// share gives a command all of the flags, and of each a copy to hide or to
+// mark. The values are one for all commands that share them, because only one
+// of them runs. To register every flag again for each phase would cost a tenth
+// of all the memory that init allocates.
+func share(c *cobra.Command, flags *pflag.FlagSet) {
+	flags.VisitAll(func(f *pflag.Flag) {
+		mine := *f
+		mine.Annotations = maps.Clone(f.Annotations)
+		c.Flags().AddFlag(&mine)
+	})
 }
 
 // own leaves a command only those of its flags, and the arguments that takes

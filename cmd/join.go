@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/hactl/hactl/app"
 	"github.com/hactl/hactl/cmd/render"
@@ -54,12 +55,14 @@ func newJoin(streams Streams) *cobra.Command {
 // newJoinPhase is `hactl join phase …`: every phase alone.
 func newJoinPhase(streams Streams) *cobra.Command {
 	c := group("phase", "Run one phase of join alone", newPhaseList(streams, app.JoinPhases()))
+	f := &joinFlags{}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+	f.register(flags)
 	addPhaseCommands(c, app.JoinPhases(), "", func(path string) *cobra.Command {
-		f := &joinFlags{}
 		p := &cobra.Command{RunE: func(c *cobra.Command, args []string) error {
 			return runJoin(c, streams, f, args, []string{path})
 		}}
-		f.register(p.Flags())
+		share(p, flags)
 		own(p, endpointArg, strings.Fields(flagsOfJoinPhases[path]))
 		return p
 	})
@@ -88,6 +91,10 @@ var flagsOfJoinPhases = map[string]string{
 	"control-plane-join":                    planeFlags + " patches",
 	"control-plane-join/mark-control-plane": planeFlags,
 	"wait-control-plane":                    planeFlags,
+	"load-balancer":                         planeFlags + " " + virtualNames,
+	"load-balancer/haproxy":                 planeFlags + " " + virtualNames,
+	"load-balancer/keepalived":              planeFlags + " " + virtualNames,
+	"load-balancer/sync":                    planeFlags + " " + virtualNames,
 }
 
 // endpointArg takes at most one argument, the endpoint.

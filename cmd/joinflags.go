@@ -30,7 +30,8 @@ type joinFlags struct {
 	caCertHashes                  []string
 	unsafeSkipCA                  bool
 
-	dryRun bool
+	dryRun  bool
+	virtual virtualFlags
 
 	docs *kubeadm.Documents // what --config holds; nil without it
 }
@@ -55,6 +56,7 @@ func (f *joinFlags) register(s *pflag.FlagSet) {
 	s.StringVar(&f.tlsBootstrapToken, "tls-bootstrap-token", "", "bootstrap token that the kubelet gets in with (default: --token)")
 	s.StringVar(&f.token, "token", "", "bootstrap token, for both uses; it shows in the process list: rather use --token-file")
 	s.StringVar(&f.tokenFile, "token-file", "", "file that holds the bootstrap token, or - for standard input")
+	f.virtual.register(s)
 }
 
 // input makes the use case's input from the configuration file or the flags.
@@ -148,6 +150,7 @@ func (f *joinFlags) fromFlags(endpoint string) (*config.JoinNode, error) {
 		PatchesDir: f.patches,
 		Discovery:  f.discovery(p, endpoint),
 	}
+	j.LoadBalancer = f.virtual.balancer(p)
 	if f.controlPlane {
 		j.ControlPlane = &config.JoinControlPlane{
 			Local:          config.Endpoint{Address: p.address("--apiserver-advertise-address", f.advertiseAddress), Port: p.port("--apiserver-bind-port", f.bindPort)},
@@ -219,6 +222,9 @@ var joinFlagOf = map[string]string{
 	"discovery.bootstrapToken.caCertHashes":             "--discovery-token-ca-cert-hash",
 	"discovery.bootstrapToken.unsafeSkipCAVerification": "--discovery-token-unsafe-skip-ca-verification",
 	"discovery.tlsBootstrapToken":                       "--tls-bootstrap-token",
+	"loadBalancer.interface":                            "--virtual-ip-interface",
+	"loadBalancer.routerID":                             "--virtual-router-id",
+	"loadBalancer.virtualIP":                            "--virtual-ip",
 	"nodeRegistration.criSocket":                        "--cri-socket",
 	"nodeRegistration.name":                             "--node-name",
 }

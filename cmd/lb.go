@@ -30,6 +30,7 @@ type lbFlags struct {
 	virtualIP, device, state     string
 	routerID, priority           int
 	unicast                      bool
+	ownServer                    string
 }
 
 func (f *lbFlags) register(c *cobra.Command) {
@@ -38,14 +39,19 @@ func (f *lbFlags) register(c *cobra.Command) {
 	f.registerBind(s)
 	s.StringVar(&f.config, "config", "", "kubeadm configuration file to take the endpoint and the first control plane from, or - for standard input")
 	s.StringVar(&f.endpoint, "endpoint", "", "what clients connect to, as host or host:port (default: the control-plane endpoint of --config or of the cluster)")
-	s.StringVar(&f.device, "interface", "", "network interface of the virtual address (default: the one whose network has it)")
+	f.registerAddress(s)
 	s.IntVar(&f.priority, "priority", 0, "this host's priority for the virtual address, of each host another (default: by its place in --balancer, or by --state)")
-	s.IntVar(&f.routerID, "router-id", 51, "number of the hosts' group, 1 to 255: the same on all of them, of no other group in the network")
 	s.StringSliceVar(&f.servers, "server", nil, "an API server, as name=address:port; may be given several times")
 	s.StringVar(&f.state, "state", "", "MASTER on one host and BACKUP on the others (default: by the place in --balancer, or by --priority)")
-	s.BoolVar(&f.unicast, "unicast", false, "the hosts of --balancer talk to each other only: for networks without multicast")
-	s.StringVar(&f.virtualIP, "virtual-ip", "", "virtual address with its network, such as 10.0.0.100/24 (default: the endpoint, if it is an address)")
 	onlyTyped(c, "priority", "server", "state")
+}
+
+// registerAddress adds the flags of the virtual address that all hosts share.
+func (f *lbFlags) registerAddress(s *pflag.FlagSet) {
+	s.StringVar(&f.device, "interface", "", "network interface of the virtual address (default: the one whose network has it)")
+	s.IntVar(&f.routerID, "router-id", config.DefaultRouterID, "number of the hosts' group, 1 to 255: the same on all of them, of no other group in the network")
+	s.BoolVar(&f.unicast, "unicast", false, "the hosts talk to each other only: for networks without multicast")
+	s.StringVar(&f.virtualIP, "virtual-ip", "", "virtual address with its network, such as 10.0.0.100/24 (default: the endpoint, if it is an address)")
 }
 
 // registerBind adds the flags that make up a file beside the servers.
@@ -61,7 +67,7 @@ func (f *lbFlags) input(program string, r render.Renderer, streams Streams) (app
 	in := app.LBInput{
 		Program: program, Endpoint: p.hostPort("--endpoint", f.endpoint), BindPort: f.bindPort, Servers: f.servers, Check: f.check,
 		VirtualIP: f.virtualIP, Interface: f.device, RouterID: f.routerID, Priority: f.priority, State: f.state,
-		Balancers: f.balancers, Unicast: f.unicast, Kubeconfig: absolute(f.kubeconfig),
+		Balancers: f.balancers, Unicast: f.unicast, OwnServer: f.ownServer, Kubeconfig: absolute(f.kubeconfig),
 	}
 	if len(p.problems) > 0 {
 		return in, &config.InvalidError{Problems: p.problems}

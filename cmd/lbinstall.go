@@ -115,8 +115,11 @@ func newLBSync(streams Streams) *cobra.Command {
 			})
 		},
 	}
-	f.registerBind(c.Flags())
-	c.Flags().BoolVar(&in.Once, "once", false, "make the list right once, then end")
-	onlyTyped(c, "once")
+	s := c.Flags()
+	f.registerBind(s)
+	f.registerAddress(s)
+	s.BoolVar(&in.Once, "once", false, "make the list right once, then end")
+	s.StringVar(&f.ownServer, "own-server", "", "this host's API server, as name=address:port: HAProxy and Keepalived, with --virtual-ip, are part of a control plane")
+	onlyTyped(c, "once", "own-server")
 	return c
 }

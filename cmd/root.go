@@ -40,32 +40,6 @@ func (s Streams) width() int {
 	return columns
 }
 
-// exitCodes stands at the end of every help text.
-const exitCodes = `
-Settings: a flag beats HACTL_<FLAG> (HACTL_NODE_NAME for --node-name), which
-  beats /etc/hactl/config.yaml (keys are flag names), which beats the default.
-Exit codes:
-  0 done   1 failed   2 usage or configuration   3 preflight   4 timeout
-  5 refused as unsafe   130 interrupted
-`
-
-const usageTemplate = `Usage:{{if not .Annotations.group}}
-  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
-  {{.CommandPath}} [command]
-
-Commands:{{range .Commands}}{{if .IsAvailableCommand}}
-  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasExample}}
-
-Examples:
-{{trimTrailingWhitespaces .Example}}{{end}}{{if .HasAvailableLocalFlags}}
-
-Flags:
-{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}{{if .HasAvailableInheritedFlags}}
-
-Global flags:
-{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}{{end}}
-` + exitCodes
-
 // Execute runs hactl with the arguments that follow its name and returns the
 // exit code.
 func Execute(ctx context.Context, streams Streams, args []string) int {
@@ -145,8 +119,8 @@ func newCommand(streams Streams, settings string) *cobra.Command {
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	root.SetUsageTemplate(usageTemplate)
-	root.SetHelpTemplate("{{with (or .Long .Short)}}{{. | trimTrailingWhitespaces}}\n\n{{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}")
+	root.SetUsageFunc(writeUsage)
+	root.SetHelpFunc(writeHelp)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &phases.Fault{What: err.Error(), Fixes: []string{"see: " + c.CommandPath() + " --help"}, Exit: phases.CodeUsage}
 	})

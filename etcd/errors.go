@@ -18,6 +18,7 @@ var known = []struct{ theirs, ours error }{
 	{rpctypes.ErrMemberLearnerNotReady, ErrNotReady},
 	{rpctypes.ErrMemberNotFound, ErrNotFound},
 	{rpctypes.ErrNoLeader, ErrNoQuorum},
+	{rpctypes.ErrLeaderChanged, ErrNoQuorum}, // while it was asked
 	{rpctypes.ErrTimeout, ErrNoQuorum},
 	{rpctypes.ErrTimeoutDueToLeaderFail, ErrNoQuorum},
 	{rpctypes.ErrTimeoutDueToConnectionLost, ErrNoQuorum},
@@ -47,7 +48,7 @@ func translate(ctx context.Context, m *member, err error) error {
 		}
 	}
 	text := status.Convert(err).Message()
-	switch code := status.Code(err); {
+	switch code := codeOf(err); {
 	case ctx.Err() != nil || code == codes.DeadlineExceeded:
 		if m.connected() {
 			return fmt.Errorf("%w (%s is connected and does not answer in time)", ErrNoQuorum, m.url)
@@ -57,6 +58,16 @@ func translate(ctx context.Context, m *member, err error) error {
 		return fmt.Errorf("%w: %s: %s", ErrUnreachable, m.url, text)
 	}
 	return fmt.Errorf("%s: %s", m.url, text)
+}
+
+// codeOf is the code of an answer. etcd's client has made some into errors of
+// its own, which the package status does not know.
+func codeOf(err error) codes.Code {
+	var own rpctypes.EtcdError
+	if errors.As(err, &own) {
+		return own.Code()
+	}
+	return status.Code(err)
 }
 
 // worst picks the error to return when no member gave an answer: the one

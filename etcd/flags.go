@@ -3,6 +3,7 @@ package etcd
 import (
 	"net"
 	"net/netip"
+	"net/url"
 	"path"
 	"strconv"
 )
@@ -22,6 +23,19 @@ func ClientURL(host string) string { return link("https", host, clientPort) }
 
 // PeerURL is where the other members reach the member at a host.
 func PeerURL(host string) string { return link("https", host, peerPort) }
+
+// HostOf is the host of a member's URL, an address in its shortest form; "" if
+// there is none.
+func HostOf(link string) string {
+	u, err := url.Parse(link)
+	if err != nil {
+		return ""
+	}
+	if a, err := netip.ParseAddr(u.Hostname()); err == nil {
+		return a.Unmap().String()
+	}
+	return u.Hostname()
+}
 
 func link(scheme, host string, port int) string {
 	return scheme + "://" + net.JoinHostPort(host, strconv.Itoa(port))

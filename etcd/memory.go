@@ -45,11 +45,15 @@ type process struct {
 	edit          func(*MemberHealth)
 }
 
+// healthInterval is how long a member must run until etcd counts it as
+// connected (etcd v3.7, etcdserver.HealthInterval).
+const healthInterval = 5 * time.Second
+
 var _ Cluster = (*Memory)(nil)
 
 // NewMemory returns a cluster with one voting member, which runs.
 func NewMemory(name, peerURL string) *Memory {
-	m := &Memory{learners: 1, settle: 5 * time.Second, index: 4}
+	m := &Memory{learners: 1, settle: healthInterval, index: 4}
 	m.append(name, peerURL)
 	return m
 }
@@ -258,10 +262,9 @@ func (m *Memory) describe(h *MemberHealth, p *process) {
 }
 
 // copied shares no slice with the cluster.
-func (p *process) copied() Member {
-	c := p.Member
-	c.PeerURLs, c.ClientURLs = slices.Clone(c.PeerURLs), slices.Clone(c.ClientURLs)
-	return c
+func (m Member) copied() Member {
+	m.PeerURLs, m.ClientURLs = slices.Clone(m.PeerURLs), slices.Clone(m.ClientURLs)
+	return m
 }
 
 // voting counts the voting members, and those that are connected.

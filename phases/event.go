@@ -13,7 +13,7 @@ const (
 	Started   Kind = "started"
 	Progress  Kind = "progress"  // Reason says what is being waited for or done
 	Warning   Kind = "warning"   // Reason says what a person should look at
-	Unchanged Kind = "unchanged" // Observe found nothing to do
+	Unchanged Kind = "unchanged" // Observe found nothing to do, or no sub-phase had anything to do
 	Skipped   Kind = "skipped"   // Reason says why
 	Finished  Kind = "finished"
 	Failed    Kind = "failed" // Err says why

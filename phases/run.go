@@ -34,7 +34,7 @@ func Run[S any](ctx context.Context, list []Phase[S], s *S, o Options) error {
 		o.Notify = func(Event) {}
 	}
 	r := &run[S]{s: s, o: o}
-	err := r.list(ctx, "", 0, list)
+	_, err := r.list(ctx, "", 0, list)
 	if err != nil {
 		r.undo(ctx)
 	}
@@ -53,28 +53,39 @@ type applied[S any] struct {
 	emit  func(Kind, string, error)
 }
 
-func (r *run[S]) list(ctx context.Context, parent string, depth int, list []Phase[S]) error {
+// list runs the phases. It returns Unchanged if none of those that ran had
+// anything to do.
+func (r *run[S]) list(ctx context.Context, parent string, depth int, list []Phase[S]) (Kind, error) {
+	ran, made := 0, false
 	for i := range list {
-		if err := r.one(ctx, join(parent, list[i].Name), depth, &list[i]); err != nil {
-			return err
+		path := join(parent, list[i].Name)
+		if len(r.o.Only) > 0 && !within(path, r.o.Only) && !above(path, r.o.Only) {
+			continue
 		}
+		kind, err := r.one(ctx, path, depth, &list[i])
+		if err != nil {
+			return Failed, err
+		}
+		ran++
+		made = made || kind == Finished
 	}
-	return nil
+	if ran > 0 && !made {
+		return Unchanged, nil
+	}
+	return Finished, nil
 }
 
-func (r *run[S]) one(ctx context.Context, path string, depth int, p *Phase[S]) error {
-	if len(r.o.Only) > 0 && !within(path, r.o.Only) && !above(path, r.o.Only) {
-		return nil
-	}
+// one runs a phase and returns how it ended.
+func (r *run[S]) one(ctx context.Context, path string, depth int, p *Phase[S]) (Kind, error) {
 	emit := r.emitter(path, depth, p)
 	if within(path, r.o.Skip) {
 		emit(Skipped, "--skip-phases", nil)
-		return nil
+		return Skipped, nil
 	}
 	if p.Skip != nil {
 		if reason := p.Skip(r.s); reason != "" {
 			emit(Skipped, reason, nil)
-			return nil
+			return Skipped, nil
 		}
 	}
 	emit(Started, "", nil)
@@ -82,19 +93,19 @@ func (r *run[S]) one(ctx context.Context, path string, depth int, p *Phase[S]) e
 	if err != nil {
 		emit(Failed, "", err)
 		if p.Apply == nil {
-			return err // a sub-phase's, with its path
+			return Failed, err // a sub-phase's, with its path
 		}
-		return &PhaseError{Phase: path, Err: err}
+		return Failed, &PhaseError{Phase: path, Err: err}
 	}
 	emit(kind, "", nil)
-	return nil
+	return kind, nil
 }
 
 // work does what the phase is for and says how it ended.
 func (r *run[S]) work(ctx context.Context, path string, depth int, p *Phase[S], emit func(Kind, string, error)) (Kind, error) {
 	if p.Apply == nil { // a group, perhaps an empty one
 		r.begin(p, emit)
-		return Finished, r.list(ctx, path, depth+1, p.Phases)
+		return r.list(ctx, path, depth+1, p.Phases)
 	}
 	if ctx.Err() != nil {
 		return Failed, context.Cause(ctx)

@@ -66,7 +66,9 @@ func (t *text) end(e phases.Event) {
 	if e.Depth > 0 && e.Kind != phases.Failed {
 		switch e.Kind {
 		case phases.Unchanged:
-			t.unchanged++
+			if !e.Group {
+				t.unchanged++
+			}
 		case phases.Finished:
 			if !e.Group {
 				t.made++
@@ -92,9 +94,6 @@ func (t *text) end(e phases.Event) {
 func (t *text) finished(e phases.Event) string {
 	if !e.Group || t.made+t.unchanged == 0 {
 		return "done       " + seconds(e.Elapsed)
-	}
-	if t.made == 0 {
-		return "unchanged  " + seconds(e.Elapsed)
 	}
 	s := "done       " + seconds(e.Elapsed)
 	if t.unchanged > 0 {

@@ -5,9 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"net/netip"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -18,12 +16,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/kube"
 	"github.com/hactl/hactl/templates"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func newTask() (*Task, *kube.Memory) {
 	in := config.Init{}
@@ -231,19 +228,7 @@ func TestManifests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/manifests.yaml"
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs (-want +got); rewrite it with -update:\n%s", golden, diff)
-	}
+	goldentest.Check(t, "manifests.yaml", got)
 	dns, err := Manifests(t.Context(), task, CoreDNS)
 	if err != nil {
 		t.Fatal(err)

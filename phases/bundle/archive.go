@@ -36,6 +36,8 @@ type manifest struct {
 	CertificatesDir string    `json:"certificatesDir"`
 	ExternalEtcd    *external `json:"externalEtcd,omitempty"`
 	ExternalCA      bool      `json:"externalCA,omitempty"`
+	// Etcd is set for credentials of an etcd cluster.
+	Etcd Purpose `json:"etcd,omitempty"`
 }
 
 // external are the files of an external etcd.
@@ -46,7 +48,7 @@ type external struct {
 }
 
 func (b *Bundle) manifest() manifest {
-	m := manifest{Version: manifestVersion, CertificatesDir: b.Layout.Dir, ExternalCA: b.ExternalCA}
+	m := manifest{Version: manifestVersion, CertificatesDir: b.Layout.Dir, ExternalCA: b.ExternalCA, Etcd: b.Layout.purpose}
 	if b.Layout.External {
 		m.ExternalEtcd = &external{
 			CAFile: b.Layout.pathOf("external-etcd-ca.crt"), CertFile: b.Layout.pathOf("external-etcd.crt"), KeyFile: b.Layout.pathOf("external-etcd.key"),
@@ -74,6 +76,12 @@ func (m manifest) layout() (Layout, error) {
 		if (i == 0 || p != "") && (!path.IsAbs(p) || path.Clean(p) != p || p == "/") {
 			return Layout{}, fmt.Errorf("%w: %q is no path of a file", ErrDamaged, p)
 		}
+	}
+	if m.Etcd != "" {
+		if m.Etcd.issued() == nil {
+			return Layout{}, fmt.Errorf("%w: it is for %q, which this hactl does not know", ErrDamaged, m.Etcd)
+		}
+		return EtcdLayout(m.CertificatesDir, m.Etcd), nil
 	}
 	l := NewLayout(c)
 	seen := map[string]bool{}
@@ -150,8 +158,8 @@ func Decode(data []byte) (*Bundle, error) {
 			return nil, fmt.Errorf("%w: it holds %q twice", ErrDamaged, name)
 		case len(b.Files) >= maxFiles:
 			return nil, fmt.Errorf("%w: it holds more than %d files", ErrDamaged, maxFiles)
-		case !b.Layout.knows(name) && !strings.HasPrefix(name, outside+"/"):
-			return nil, fmt.Errorf("%w: it holds %q, which control-plane nodes do not share", ErrDamaged, name)
+		case !b.Layout.knows(name) && (b.Layout.purpose != "" || !strings.HasPrefix(name, outside+"/")):
+			return nil, fmt.Errorf("%w: it holds %q, which nodes do not share", ErrDamaged, name)
 		}
 		b.Files[name] = Content{Data: content}
 	}

@@ -21,6 +21,10 @@ type Export struct {
 	Host host.Files
 	// Cluster says what the nodes share and which settings name more files.
 	Cluster *config.Cluster
+	// Layout, if it is set, takes the place of what Cluster says, and From
+	// that of Host where files are read.
+	Layout *Layout
+	From   host.Files
 	// To is the archive, or the directory where there is no Lock.
 	To   string
 	Lock *Lock
@@ -44,7 +48,7 @@ func ExportPhases() []phases.Phase[Export] {
 			Apply: func(ctx context.Context, t *Export) error { return t.verify(ctx) },
 		},
 		{
-			Name: "write", Title: "write what a control plane that joins may have",
+			Name: "write", Title: "write what the other node may have",
 			Skip: func(t *Export) string {
 				if t.Bundle == nil {
 					return "nothing was read"
@@ -59,7 +63,12 @@ func ExportPhases() []phases.Phase[Export] {
 
 // verify reads everything, judges it, and sets Bundle.
 func (t *Export) verify(ctx context.Context) error {
-	b := &Bundle{Layout: NewLayout(t.Cluster), Files: Files{}}
+	b := &Bundle{Files: Files{}}
+	if t.Layout != nil {
+		b.Layout = *t.Layout
+	} else {
+		b.Layout = NewLayout(t.Cluster)
+	}
 	for _, name := range b.Layout.Names() {
 		if err := t.read(ctx, b, name); err != nil {
 			return err
@@ -72,8 +81,12 @@ func (t *Export) verify(ctx context.Context) error {
 		return &phases.Fault{
 			What:  "the certificates of this node cannot be exported",
 			Why:   bad,
-			Fixes: []string{"run this on a control-plane node that works", "or see what is wrong here: hactl certs verify"},
+			Fixes: b.Layout.elsewhere(),
 		}
+	}
+	if t.Layout != nil {
+		t.Bundle = b
+		return nil
 	}
 	extra, err := ExtraFiles(ctx, t.Host, t.Cluster)
 	if err != nil {
@@ -92,17 +105,29 @@ func (t *Export) verify(ctx context.Context) error {
 	return nil
 }
 
+// elsewhere are the fixes for a node that has no good certificates.
+func (l Layout) elsewhere() []string {
+	if l.purpose != "" {
+		return []string{"run this on an etcd host that works"}
+	}
+	return []string{"run this on a control-plane node that works", "or see what is wrong here: hactl certs verify"}
+}
+
 // read adds a file to the bundle; one that does not exist is left out.
 func (t *Export) read(ctx context.Context, b *Bundle, name string) error {
 	file := b.Layout.Path(name)
-	info, err := t.Host.Stat(ctx, file)
+	from := t.From
+	if from == nil {
+		from = t.Host
+	}
+	info, err := from.Stat(ctx, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("read %s: %w", file, err)
 	}
-	if err := readFile(ctx, t.Host, file, name, info, b.Files); err != nil {
+	if err := readFile(ctx, from, file, name, info, b.Files); err != nil {
 		return err
 	}
 	if why := b.Files[name].Unread; why != "" {

@@ -36,7 +36,10 @@ type Import struct {
 	Pins []string
 	// Allow lists the directories outside Dir that files may be written to.
 	Allow []string
-	Now   func() time.Time
+	// Etcd wants the credentials of an etcd cluster, and nothing else is
+	// taken; without it, those are not.
+	Etcd bool
+	Now  func() time.Time
 
 	// Bundle is what was read; phase verify sets it.
 	Bundle *Bundle
@@ -72,6 +75,9 @@ func (t *Import) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := t.meant(b.Layout); err != nil {
+		return err
+	}
 	if t.Layout != nil {
 		b.Layout = *t.Layout
 	}
@@ -100,6 +106,18 @@ func (t *Import) verify(ctx context.Context) error {
 	return nil
 }
 
+// meant refuses what another command imports.
+func (t *Import) meant(l Layout) error {
+	what, command := "the certificates that control planes share", "hactl certs import "
+	switch {
+	case t.Etcd == (l.purpose != ""):
+		return nil
+	case !t.Etcd:
+		what, command = "credentials of an etcd cluster", "hactl etcd credentials import "
+	}
+	return &phases.Fault{What: t.From + " holds " + what, Fixes: []string{"import it with: " + command + t.From}, Exit: phases.CodeUsage}
+}
+
 func count(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -123,7 +141,11 @@ func (t *Import) open(ctx context.Context) (*Bundle, error) {
 		}
 	case info.Mode.IsDir():
 		files, err := Read(ctx, t.Host, t.From)
-		return &Bundle{Layout: Guess(files, t.Dir), Files: files}, err
+		b := &Bundle{Layout: Guess(files, t.Dir), Files: files}
+		if t.Etcd {
+			b.Layout = EtcdLayout(t.Dir, guessPurpose(files))
+		}
+		return b, err
 	}
 	t.Archive = true
 	b, err := t.openArchive(ctx, info)
@@ -154,6 +176,10 @@ func (t *Import) openArchive(ctx context.Context, info host.Info) (*Bundle, erro
 
 // move makes the bundle one for a node with another certificates directory.
 func (b *Bundle) move(dir string) error {
+	if b.Layout.purpose != "" {
+		b.Layout = EtcdLayout(dir, b.Layout.purpose)
+		return nil
+	}
 	c := &config.Cluster{CertificatesDir: path.Clean(dir)}
 	rebase := func(key string) string {
 		name := b.Layout.at(key)
@@ -183,12 +209,20 @@ func (t *Import) explain(err error) error {
 	case errors.Is(err, ErrWrongIdentity):
 		f.Fixes = []string{"give the private key that belongs to one of the recipients of the export: --identity FILE"}
 	case errors.Is(err, ErrDamaged):
-		f.Fixes = []string{"copy the archive again, or export it anew: hactl certs export"}
+		f.Fixes = []string{"copy the archive again, or export it anew: " + t.export()}
 		f.Exit = phases.CodeUnsafe
 	default:
 		return err
 	}
 	return f
+}
+
+// export is the command that writes what is wanted here.
+func (t *Import) export() string {
+	if t.Etcd {
+		return Layout{purpose: ForClient}.export()
+	}
+	return Layout{}.export()
 }
 
 // missing lists the files that are not in their places, by name. One that
@@ -221,14 +255,15 @@ func (t *Import) missing(ctx context.Context) ([]string, error) {
 	if len(foreign) == 0 {
 		return missing, nil
 	}
+	fixes := []string{"move them away, and run the same command again"}
+	if !t.Etcd {
+		fixes = []string{"if they are left over from another cluster: hactl reset", "or " + fixes[0]}
+	}
 	return nil, &phases.Fault{
-		What: "files on this node are not those of the cluster: " + strings.Join(foreign, ", "),
-		Why:  errors.New("they differ from what is to be imported, and hactl overwrites nothing"),
-		Fixes: []string{
-			"if they are left over from another cluster: hactl reset",
-			"or move them away, and run the same command again",
-		},
-		Exit: phases.CodeUnsafe,
+		What:  "files on this node are not those of the cluster: " + strings.Join(foreign, ", "),
+		Why:   errors.New("they differ from what is to be imported, and hactl overwrites nothing"),
+		Fixes: fixes,
+		Exit:  phases.CodeUnsafe,
 	}
 }
 

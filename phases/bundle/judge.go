@@ -52,15 +52,11 @@ type inquest struct {
 func (j *Judge) Files(files Files) Findings {
 	q := &inquest{Judge: j, cas: map[string]*x509.Certificate{}}
 	q.files, q.moved = j.Layout.unfold(files)
-	for _, a := range j.Layout.authorities() {
-		q.authority(a)
+	if j.Layout.purpose != "" {
+		q.etcd()
+	} else {
+		q.shared()
 	}
-	q.account()
-	q.client()
-	for _, l := range q.ordered() {
-		q.leaf(l)
-	}
-	q.others()
 	q.exposed()
 	for _, name := range q.files.names() {
 		from, moved := q.moved[name]
@@ -73,6 +69,19 @@ func (j *Judge) Files(files Files) Findings {
 	}
 	q.sort()
 	return q.findings
+}
+
+// shared judges what the control-plane nodes of one cluster share.
+func (q *inquest) shared() {
+	for _, a := range q.Layout.authorities() {
+		q.authority(a)
+	}
+	q.account()
+	q.client()
+	for _, l := range q.ordered() {
+		q.leaf(l)
+	}
+	q.others()
 }
 
 // sort puts the layout's files first, in its order, then the others by name.
@@ -135,17 +144,22 @@ func (q *inquest) data(name string) ([]byte, bool) {
 		return nil, false
 	}
 	if c.Unread != "" {
-		q.say(name, Wrong, c.Unread, again)
+		q.say(name, Wrong, c.Unread, q.again())
 		return nil, false
 	}
 	return c.Data, true
 }
 
 // again is the fix for what was copied badly.
-const again = "copy the files again, from a control-plane node that works: hactl certs export"
+func (q *inquest) again() string {
+	if q.Layout.purpose != "" {
+		return "bring the files here again, from the first etcd host: " + q.Layout.export()
+	}
+	return "copy the files again, from a control-plane node that works: " + q.Layout.export()
+}
 
 // missing tells of a file that the set should have.
-func (q *inquest) missing(name string) { q.say(name, Missing, "", again) }
+func (q *inquest) missing(name string) { q.say(name, Missing, "", q.again()) }
 
 // load reads a pair; a file that cannot be read is a finding, and so is a
 // certificate that is not there. Ok says that there is a certificate.
@@ -153,7 +167,7 @@ func (q *inquest) load(p pair) (pair certs.Pair, ok bool) {
 	if data, there := q.data(p.cert); there {
 		chain, err := certs.ParseCerts(data)
 		if err != nil {
-			q.say(p.cert, Wrong, "it holds no certificate: "+err.Error(), again)
+			q.say(p.cert, Wrong, "it holds no certificate: "+err.Error(), q.again())
 		} else {
 			pair.Cert, pair.Chain, ok = chain[0], chain[1:], true
 		}
@@ -163,7 +177,7 @@ func (q *inquest) load(p pair) (pair certs.Pair, ok bool) {
 	if data, there := q.data(p.key); there {
 		key, err := certs.ParseKey(data)
 		if err != nil {
-			q.say(p.key, Wrong, "it holds no private key: "+err.Error(), again)
+			q.say(p.key, Wrong, "it holds no private key: "+err.Error(), q.again())
 		}
 		pair.Key = key
 	}
@@ -176,7 +190,7 @@ func (q *inquest) authority(a pair) {
 		if q.ExternalCA {
 			q.say(a.key, Elsewhere, "this CA is run elsewhere: bring the node its own certificates from there", "")
 		} else {
-			q.say(a.key, Missing, "without it this node cannot make its own certificates; where the CA is run elsewhere on purpose: --external-ca", again)
+			q.say(a.key, Missing, "without it this node cannot make its own certificates; where the CA is run elsewhere on purpose: --external-ca", q.again())
 		}
 	}
 	if !ok {
@@ -191,14 +205,22 @@ func (q *inquest) authority(a pair) {
 		// All pairs are whole after two of them change places. The names
 		// tell, where nobody chose others.
 		if other.cn != "" && cn == other.cn && cn != a.cn && a.cn != "" {
-			q.say(a.cert, Wrong, fmt.Sprintf("this is the CA %q, which belongs into %s", cn, other.cert), again)
+			q.say(a.cert, Wrong, fmt.Sprintf("this is the CA %q, which belongs into %s", cn, other.cert), q.again())
 		}
 	}
-	if a.cert == "ca.crt" && len(q.Pins) > 0 && !slices.Contains(q.Pins, certs.Pin(p.Cert)) {
-		q.say(a.cert, Wrong, fmt.Sprintf("this is the CA of another cluster: its hash is %s, not %s", certs.Pin(p.Cert), strings.Join(q.Pins, " or ")),
-			"take the files from a control-plane node of the cluster that the join command is for")
-	}
+	q.pinned(a.cert, p.Cert)
 	q.soon(a.cert, p.Cert)
+}
+
+// pinned compares the CA that stands for the cluster with the pins.
+func (q *inquest) pinned(name string, ca *x509.Certificate) {
+	root, fix := "ca.crt", "take the files from a control-plane node of the cluster that the join command is for"
+	if q.Layout.purpose != "" {
+		root, fix = etcdCA, q.again()
+	}
+	if name == root && len(q.Pins) > 0 && !slices.Contains(q.Pins, certs.Pin(ca)) {
+		q.say(name, Wrong, fmt.Sprintf("this is the CA of another cluster: its hash is %s, not %s", certs.Pin(ca), strings.Join(q.Pins, " or ")), fix)
+	}
 }
 
 // fault tells of one problem of a pair.
@@ -211,9 +233,9 @@ func (q *inquest) fault(p pair, err error) {
 	case errors.As(err, &early):
 		q.say(p.cert, Expired, err.Error(), "set the clock of this machine: timedatectl")
 	case errors.Is(err, certs.ErrKeyMismatch):
-		q.say(p.key, Wrong, "it is not the private key of "+p.cert, again)
+		q.say(p.key, Wrong, "it is not the private key of "+p.cert, q.again())
 	default:
-		q.say(p.cert, Wrong, err.Error(), again)
+		q.say(p.cert, Wrong, err.Error(), q.again())
 	}
 }
 
@@ -238,15 +260,15 @@ func (q *inquest) account() {
 	}
 	private, err := certs.ParseKey(keyData)
 	if err != nil {
-		q.say(key, Wrong, "it holds no private key: "+err.Error(), again)
+		q.say(key, Wrong, "it holds no private key: "+err.Error(), q.again())
 	}
 	public, pubErr := certs.ParsePublicKeys(pubData)
 	if pubErr != nil {
-		q.say(pub, Wrong, "it holds no public key: "+pubErr.Error(), again)
+		q.say(pub, Wrong, "it holds no public key: "+pubErr.Error(), q.again())
 	}
 	// After a rotation the file also holds older public keys.
 	if err == nil && pubErr == nil && !slices.ContainsFunc(public, func(k crypto.PublicKey) bool { return certs.SamePublicKey(k, private.Public()) }) {
-		q.say(pub, Wrong, "it is not the public key of "+key, again)
+		q.say(pub, Wrong, "it is not the public key of "+key, q.again())
 	}
 }
 
@@ -256,25 +278,13 @@ func (q *inquest) client() {
 	if c.cert == "" || c.key == "" {
 		return
 	}
-	p, ok := q.load(c)
-	if !q.files.has(c.key) {
-		q.missing(c.key)
-	}
-	if !ok {
-		return
-	}
-	ca := q.cas[strings.TrimSuffix(q.Layout.at("external-etcd-ca.crt"), ".crt")]
-	if ca == nil {
-		ca = p.Cert // nobody to compare with
-	}
-	want := certs.Leaf{CommonName: p.Cert.Subject.CommonName, Usages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}
-	for _, err := range certs.Verify(p, ca, want, q.Now) {
-		var issuer *certs.IssuerError
-		if ca != p.Cert || !errors.As(err, &issuer) {
-			q.fault(c, err)
-		}
-	}
-	q.soon(c.cert, p.Cert)
+	q.issued(issued{c, []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}}, q.cas[strings.TrimSuffix(q.Layout.at("external-etcd-ca.crt"), ".crt")])
+}
+
+// isIssuer says that a certificate is not of the CA.
+func isIssuer(err error) bool {
+	var issuer *certs.IssuerError
+	return errors.As(err, &issuer)
 }
 
 // exposed looks at the permissions of what is secret.

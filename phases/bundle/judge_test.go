@@ -1,41 +1,17 @@
 package bundle
 
 import (
-	"flag"
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/hactl/hactl/certs"
+	"github.com/hactl/hactl/config/goldentest"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	file := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s differs (-want +got); rewrite it with -update:\n%s", file, diff)
-	}
-}
 
 // judgement is one case: what happened to the files of cp-1 on their way to
 // cp-2, and how they are judged.
@@ -181,7 +157,7 @@ func TestJudge(t *testing.T) {
 		}
 	}
 	hash := regexp.MustCompile(`sha256:[0-9a-f]{64}`)
-	golden(t, "judge.golden", hash.ReplaceAllString(all.String(), "sha256:(its hash)"))
+	goldentest.Check(t, "judge.golden", hash.ReplaceAllString(all.String(), "sha256:(its hash)"))
 }
 
 // What is judged right must be what certs.Verify holds for right: a finding

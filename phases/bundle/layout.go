@@ -1,6 +1,7 @@
 // Package bundle is the family of the certificates that travel from one
-// control-plane node to another by hand: as an encrypted archive, as a
-// directory, or as files that a person copied. It owns the list of what may
+// control-plane node to another by hand, or from an etcd host to those that
+// use or join its cluster: as an encrypted archive, as a directory, or as
+// files that a person copied. It owns the list of what may
 // travel and the judgement of what arrived. It refuses to overwrite what is
 // there, and to take along what each node makes for itself.
 package bundle
@@ -28,6 +29,9 @@ type Layout struct {
 	// Dir is the certificates directory on a node.
 	Dir   string
 	files []shared
+	// purpose is set for credentials of an etcd cluster, which control planes
+	// do not share with each other.
+	purpose Purpose
 }
 
 // shared is one file; key is its name in Secret kubeadm-certs, where all are
@@ -66,6 +70,14 @@ func GuessCluster(files Files, dir string) *config.Cluster {
 		c.Etcd.External = defaultExternal(dir)
 	}
 	return c
+}
+
+// export is the command that writes such a bundle.
+func (l Layout) export() string {
+	if l.purpose != "" {
+		return "hactl etcd credentials export"
+	}
+	return "hactl certs export"
 }
 
 // Names lists the files of the layout.

@@ -59,6 +59,7 @@ type Task struct {
 
 	left      []Left          // what this run left alone
 	stuck     map[string]bool // stopped pods that the runtime cannot remove
+	halted    bool            // the kubelet ran until this run stopped it
 	unmanaged bool            // there is no service manager, and that is accepted
 	blind     bool            // the runtime does not answer, and that is accepted
 }

@@ -30,6 +30,7 @@ func (t *Task) kubeletRuns(ctx context.Context) (bool, error) {
 func (t *Task) stopKubelet(ctx context.Context, _ *found) error {
 	runs, err := t.kubeletRuns(ctx)
 	if err == nil && runs {
+		t.halted = true
 		err = t.Host.Services().Stop(ctx, t.Unit)
 	}
 	var manager *host.ManagerError
@@ -74,12 +75,12 @@ func (t *Task) neverRan(ctx context.Context) bool {
 // removePods stops the pods' containers and removes the pods, also one that
 // the kubelet had asked for before it was stopped and that comes only now.
 func (t *Task) removePods(ctx context.Context, f *found) error {
-	for {
+	for waited := !t.halted; ; waited = true {
 		list, err := t.pods(ctx, f)
 		if err != nil {
 			return t.withoutRuntime(ctx, err)
 		}
-		if len(list) == 0 {
+		if len(list) == 0 && waited {
 			return nil
 		}
 		failed := t.removeAll(ctx, list)
@@ -112,11 +113,8 @@ func (t *Task) lateComer(ctx context.Context, f *found) error {
 		},
 	})
 	var none *wait.TimeoutError
-	switch {
-	case err == nil, errors.As(err, &none):
+	if err == nil || errors.As(err, &none) {
 		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
 	}
 	return t.withoutRuntime(ctx, err)
 }

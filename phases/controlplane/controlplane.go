@@ -39,6 +39,8 @@ type Task struct {
 	Patches *patch.Set
 	// Accounts give the components users of their own; nil means root.
 	Accounts staticpod.Accounts
+	// Replace writes over an earlier manifest; nil means as over any file.
+	Replace staticpod.Replacer
 }
 
 // Phase is phase control-plane with a sub-phase for each component.
@@ -76,7 +78,7 @@ func component(name, pod string, build func(*Task, context.Context) (staticpod.P
 			if err != nil {
 				return err
 			}
-			p.Patches, p.Accounts = t.Patches, t.Accounts
+			p.Patches, p.Accounts, p.Replace = t.Patches, t.Accounts, t.Replace
 			if err := p.Write(ctx, t.Files, t.Dir); err != nil {
 				return fmt.Errorf("write the manifest of %s: %w", pod, err)
 			}

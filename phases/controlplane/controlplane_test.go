@@ -3,10 +3,6 @@ package controlplane_test
 import (
 	"bytes"
 	"errors"
-	"flag"
-	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,54 +12,20 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/hactl/hactl/config"
-	"github.com/hactl/hactl/config/kubeadm"
+	"github.com/hactl/hactl/config/goldentest"
+	"github.com/hactl/hactl/config/kubeadm/kubeadmtest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/controlplane"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/templates/staticpod"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
-
 var components = []string{controlplane.APIServer, controlplane.ControllerManager, controlplane.Scheduler}
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs (-want +got); rewrite it with -update:\n%s", path, diff)
-	}
-}
 
 // load reads testdata/name.config.yaml, as init would on node cp-1.
 func load(t *testing.T, name string) *config.Init {
 	t.Helper()
-	file := filepath.Join("testdata", name+".config.yaml")
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	docs, err := kubeadm.Decode(file, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := docs.Init
-	c.Default()
-	c.Resolve(config.Facts{Hostname: "cp-1", Address: netip.MustParseAddr("10.0.0.11")})
-	if problems := c.Validate(); len(problems) > 0 {
-		t.Fatal(&config.InvalidError{Problems: problems})
-	}
-	return c
+	return kubeadmtest.Init(t, "testdata/"+name+".config.yaml", "cp-1")
 }
 
 func task(c *config.Init) (*controlplane.Task, *host.Memory) {
@@ -122,7 +84,7 @@ func TestManifests(t *testing.T) {
 			}
 			for _, component := range components {
 				path := staticpod.Path(task.Dir, component)
-				golden(t, c.config+"."+component+".yaml", read(t, m, path))
+				goldentest.Check(t, c.config+"."+component+".yaml", read(t, m, path))
 				if info, err := m.Stat(t.Context(), path); err != nil || info.Mode.Perm() != 0o600 {
 					t.Errorf("%s: mode %v, %v, want 0600", path, info.Mode, err)
 				}

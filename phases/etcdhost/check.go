@@ -2,8 +2,6 @@ package etcdhost
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"net"
 	"net/url"
 	"slices"
@@ -12,6 +10,7 @@ import (
 
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/membership"
 )
 
 // reachLimit is how long a peer may take to accept a connection: a second for
@@ -30,30 +29,17 @@ func CheckPhase() phases.Phase[Task] {
 	}
 }
 
-func check(ctx context.Context, t *Task) (err error) {
-	j, hangUp, err := t.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, hangUp()) }()
-	v, err := j.look(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := j.decide(ctx, v); err != nil {
-		return err
-	}
-	dead := j.dead(v)
-	for _, m := range dead {
-		phases.Warn(ctx, fmt.Sprintf("etcd member %s does not answer; etcd goes on without it; if it is gone for good: %s", etcd.Describe(m.Member), removal(m.Member)))
-	}
-	var peers []string
-	for _, m := range v.report.Members {
-		if m.Err == nil && !j.isOwn(m.Member) {
-			peers = append(peers, m.PeerURLs...)
+func check(ctx context.Context, t *Task) error {
+	return t.judged(ctx, func(j *joiner, v membership.View, _ etcd.Course) error {
+		j.WarnOfDead(ctx, v)
+		var peers []string
+		for _, m := range v.Report.Members {
+			if m.Err == nil && !m.HasPeer(j.PeerURL()) {
+				peers = append(peers, m.PeerURLs...)
+			}
 		}
-	}
-	return j.reach(ctx, peers)
+		return t.reach(ctx, peers)
+	})
 }
 
 // reach dials all peers at the same time.

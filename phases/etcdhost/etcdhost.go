@@ -15,16 +15,12 @@ import (
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/phases/membership"
 	"github.com/hactl/hactl/templates/staticpod"
 )
 
 // Name is that of the pod and of its manifest.
 const Name = "etcd"
-
-// Dial connects to an etcd cluster through any of the endpoints, with this
-// host's own client certificate. The caller calls the function that is
-// returned to close the connection.
-type Dial func(ctx context.Context, endpoints []string) (etcd.Cluster, func() error, error)
 
 // Task is what the phases work from. It remembers what this run made, so a use
 // case hands the same one to every call.
@@ -44,7 +40,7 @@ type Task struct {
 	Timeouts         config.Timeouts
 	// Endpoints are client URLs of members that a join was told, none at init.
 	Endpoints []string
-	Etcd      Dial
+	Etcd      membership.Dial // with this host's own client certificate
 	// Reach tries whether a TCP address answers; nil asks the network.
 	Reach func(ctx context.Context, address string) error
 	// Now is the clock; nil means time.Now.
@@ -71,11 +67,16 @@ func (t *Task) PeerURL() string { return etcd.PeerURL(t.Address.String()) }
 // ClientURL is where clients reach this host's member.
 func (t *Task) ClientURL() string { return etcd.ClientURL(t.Address.String()) }
 
-func (t *Task) now() time.Time {
-	if t.Now == nil {
-		return time.Now()
+// own is this host's member, as what it has in common with those of control
+// planes sees it.
+func (t *Task) own() *membership.Member {
+	return &membership.Member{
+		Name: t.Name, Address: t.Address,
+		Files: t.Host, DataDir: t.DataDir, LogDir: path.Join(t.DataDir, "member", "wal"), MadeDataDir: t.made.dir,
+		Timeouts: t.Timeouts, Now: t.Now,
+		Machine: membership.Machine{OnDisk: t.onDisk, Put: t.put, Halt: t.halt, Crashed: t.crashed},
+		Words:   t.words(),
 	}
-	return t.Now()
 }
 
 // founder is the start of a new cluster.
@@ -120,7 +121,7 @@ func (t *Task) mayFound(ctx context.Context) error {
 	if have != nil && have.State == etcd.StateExisting {
 		return t.joinedAlready()
 	}
-	data, err := t.owner(ctx)
+	data, err := t.own().Owner(ctx)
 	if err != nil {
 		return err
 	}

@@ -3,8 +3,6 @@ package etcdhost_test
 import (
 	"context"
 	"errors"
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,29 +13,12 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
+	"github.com/hactl/hactl/etcd/etcdtest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/etcdhost"
 	"github.com/hactl/hactl/phases/host"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs (-want +got); rewrite it with -update:\n%s", path, diff)
-	}
-}
 
 // both runs a test with each runtime, in a bubble.
 func both(t *testing.T, test func(*testing.T, etcdhost.Runtime)) {
@@ -70,7 +51,7 @@ func TestInit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, filepath.Base(f), data)
+			goldentest.Check(t, filepath.Base(f), data)
 		}
 		if m.has(manifest) == (r == etcdhost.Systemd) {
 			t.Error("etcd is set up for the other runtime")
@@ -86,7 +67,7 @@ func TestJoin(t *testing.T) {
 		if o.err != nil || w.members() != "etcd-1 voter, etcd-2 voter" {
 			t.Fatalf("%v: %s", o.err, w.members())
 		}
-		if !o.tells("1 → 2 voting members, tolerates 0 → 0") || !o.tells("add one more host") {
+		if !o.tells("1 → 2 voting members, tolerates 0 → 0") || !o.tells("add one more etcd host") {
 			t.Errorf("the tolerance is not told: %v", o.told)
 		}
 		if again := m.join(t.Context()); again.err != nil || again.end["etcd-join"] != phases.Unchanged {
@@ -186,7 +167,9 @@ func TestRefusals(t *testing.T) {
 		},
 		"ForeignData": {
 			reason: "the data is of a member that is none", run: (*machine).join, tells: "not in the cluster",
-			prepare: func(w *world, m *machine) { m.must(m.Memory.WriteFile(w.t.Context(), segment, walOf(7, 8), 0o600)) },
+			prepare: func(w *world, m *machine) {
+				m.must(m.Memory.WriteFile(w.t.Context(), segment, etcdtest.LogHead(7, 8), 0o600))
+			},
 		},
 		"UnreadableData": {
 			reason: "nobody knows whose it is", run: (*machine).join, tells: "nothing tells whose",
@@ -194,7 +177,9 @@ func TestRefusals(t *testing.T) {
 		},
 		"StrayData": {
 			reason: "a new cluster would lose it", run: (*machine).found, tells: "nothing on this host runs it",
-			prepare: func(w *world, m *machine) { m.must(m.Memory.WriteFile(w.t.Context(), segment, walOf(7, 8), 0o600)) },
+			prepare: func(w *world, m *machine) {
+				m.must(m.Memory.WriteFile(w.t.Context(), segment, etcdtest.LogHead(7, 8), 0o600))
+			},
 		},
 		"InitAfterJoin": {
 			reason: "it would begin another cluster with its data", run: (*machine).found, tells: "joined an etcd cluster already",

@@ -140,7 +140,7 @@ func (t *Task) membersAnswer(ctx context.Context) ([]string, error) {
 	}
 	running.Wait()
 	if !slices.Contains(errs, nil) {
-		return nil, unreachable(t.Endpoints, errors.Unwrap(errs[0]))
+		return nil, t.words().Unreachable(t.Endpoints, errors.Unwrap(errs[0]))
 	}
 	var warnings []string
 	for i, err := range errs {

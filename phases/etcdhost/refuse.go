@@ -3,30 +3,35 @@ package etcdhost
 import (
 	"errors"
 	"fmt"
-	"net/url"
-	"strings"
 
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/membership"
 	"github.com/hactl/hactl/phases/wait"
 )
 
 const (
 	sameAgain = "then run the same command again"
 	// credentials is how a host gets what it needs to join.
-	credentials = "on the first etcd host: hactl etcd credentials export --for-member NAME=ADDRESS --directory DIR, then copy what is in DIR to /etc/kubernetes/pki here"
+	credentials = "on the first etcd host: hactl etcd credentials export --for-member NAME=ADDRESS, and here with that archive: hactl etcd credentials import FILE"
 )
 
-// removal is the command that takes out a member, on a healthy host. One
-// without a name is known by its address.
-func removal(m etcd.Member) string {
-	name := m.Name
-	if name == "" && len(m.PeerURLs) > 0 {
-		if u, err := url.Parse(m.PeerURLs[0]); err == nil {
-			name = u.Hostname()
-		}
+// words are what people call this host and the others, and what they type
+// there.
+func (t *Task) words() membership.Words {
+	return membership.Words{
+		Machine: "host", Peer: "etcd host", Again: sameAgain,
+		Remove: "hactl etcd remove", Leave: "on another etcd host: hactl etcd remove " + t.Name, Lost: "find out who",
+		Address: "--advertise-address ADDRESS", Directory: "--data-dir DIR",
+		MakeRoom: []string{fmt.Sprintf("keep the data, and go on without: mv %s %s.old", t.DataDir, t.DataDir)},
+		Logs:     t.logs(),
+		PeerLogs: "journalctl -eu " + Unit + " there, or of a static pod: crictl ps -a --name etcd",
+		Reach: []string{
+			"name a member that runs, as https://ADDRESS:2379",
+			"open the ports 2379 and 2380 of the etcd hosts to this one",
+			"if a certificate is not accepted, this host has those of another cluster: " + credentials,
+		},
 	}
-	return "hactl etcd remove " + name
 }
 
 func missing(what string, fixes ...string) error {
@@ -123,95 +128,6 @@ func (t *Task) strayData(data *etcd.Owner) error {
 	}
 }
 
-func (t *Task) unreadableData(file string, err error) error {
-	return &phases.Fault{
-		What:  fmt.Sprintf("%s holds data, and nothing tells whose", t.DataDir),
-		Why:   fmt.Errorf("read %s: %w", file, err),
-		Fixes: []string{fmt.Sprintf("keep the data, and go on without: mv %s %s.old", t.DataDir, t.DataDir), sameAgain},
-		Exit:  phases.CodeUnsafe,
-	}
-}
-
-func (t *Task) foreignData(v view) error {
-	why := fmt.Sprintf("its data is of member %x of cluster %x, which etcd does not list", v.data.Member, v.data.Cluster)
-	if v.report.ClusterID != 0 && v.report.ClusterID != v.data.Cluster {
-		why = fmt.Sprintf("its data is of cluster %x, and this join is to cluster %x", v.data.Cluster, v.report.ClusterID)
-	}
-	return &phases.Fault{
-		What:  t.DataDir + " holds data of an etcd member that is not in the cluster",
-		Why:   errors.New(why),
-		Fixes: []string{fmt.Sprintf("keep the data, and go on without: mv %s %s.old", t.DataDir, t.DataDir), sameAgain},
-		Exit:  phases.CodeUnsafe,
-	}
-}
-
-func (t *Task) nameTaken(m etcd.Member) error {
-	return &phases.Fault{
-		What: fmt.Sprintf("etcd has another member with the name %s, at %s", t.Name, strings.Join(m.PeerURLs, ", ")),
-		Why:  fmt.Errorf("this host's address is %s: another host has the name, or this one had another address", t.PeerURL()),
-		Fixes: []string{
-			"if that member is gone for good, on a healthy etcd host: " + removal(m), sameAgain,
-			"if not, give this one another name: --node-name NAME",
-		},
-		Exit: phases.CodeUnsafe,
-	}
-}
-
-func (t *Task) addressTaken(m etcd.Member) error {
-	return &phases.Fault{
-		What:  fmt.Sprintf("etcd member %s at %s is alive, but %s on this host is empty", m.Name, t.PeerURL(), t.DataDir),
-		Why:   errors.New("another machine uses this host's address, or the member's data lies in another directory"),
-		Fixes: []string{"give this host its own address: --advertise-address ADDRESS", "or name the directory that has the data: --data-dir DIR"},
-		Exit:  phases.CodeUnsafe,
-	}
-}
-
-func (t *Task) cannotReplace(v view, err error) error {
-	return &phases.Fault{
-		What:  fmt.Sprintf("etcd member %s at %s has lost its data and cannot be replaced now", v.own.Name, t.PeerURL()),
-		Why:   err,
-		Fixes: []string{"bring the other members back first: " + etcd.Describe(etcd.Others(v.report.Dead(), v.own.ID)...), sameAgain},
-		Exit:  phases.CodeUnsafe,
-	}
-}
-
-func deadMembers(dead []etcd.MemberHealth) error {
-	list := etcd.Others(dead, 0)
-	fixes := []string{"bring it back, " + sameAgain}
-	for _, m := range list {
-		fixes = append(fixes, "or, if it is gone for good, on a healthy etcd host: "+removal(m)+", "+sameAgain)
-	}
-	return &phases.Fault{
-		What:  "an etcd member does not answer, so etcd takes no new one: " + etcd.Describe(list...),
-		Why:   errors.New(strings.TrimPrefix(dead[0].Err.Error(), etcd.ErrUnreachable.Error()+": ")),
-		Fixes: fixes,
-	}
-}
-
-func noQuorum(r etcd.Report) error {
-	all, healthy := r.Voters()
-	return &phases.Fault{
-		What:  fmt.Sprintf("etcd has no quorum: %d of %d voting members answer, and it takes %d", healthy, all, etcd.Quorum(all)),
-		Why:   fmt.Errorf("no answer from %s", etcd.Describe(etcd.Others(r.Dead(), 0)...)),
-		Fixes: []string{"bring back at least one of them: " + lookThere, sameAgain},
-	}
-}
-
-// lookThere tells where an etcd host says what is wrong with it.
-const lookThere = "journalctl -eu " + Unit + " there, or of a static pod: crictl ps -a --name etcd"
-
-func unreachable(endpoints []string, err error) error {
-	return &phases.Fault{
-		What: "no etcd member can be reached at " + strings.Join(endpoints, ", "),
-		Why:  err,
-		Fixes: []string{
-			"name a member that runs, as https://ADDRESS:2379",
-			"open the ports 2379 and 2380 of the etcd hosts to this one",
-			"if a certificate is not accepted, this host has those of another cluster: " + credentials,
-		},
-	}
-}
-
 func closedWay(peer string, err error) error {
 	return &phases.Fault{
 		What:  "etcd's peer at " + peer + " cannot be reached from this host's address",
@@ -237,17 +153,6 @@ func noCertificates(err error) error {
 	}
 }
 
-func tooManyLearners(ahead []etcd.Member, late *wait.TimeoutError) error {
-	fixes := []string{"if a join is still running there, wait for it, " + sameAgain}
-	for _, m := range ahead {
-		fixes = append(fixes, "if it was given up, on a healthy etcd host: "+removal(m)+", "+sameAgain)
-	}
-	return &phases.Fault{
-		What: "etcd takes no further learner, and has one already: " + etcd.Describe(ahead...),
-		Why:  late, Fixes: append(fixes, late.Fix()...), Exit: phases.CodeTimeout,
-	}
-}
-
 // logs tells where this host's etcd says what is wrong.
 func (t *Task) logs() []string {
 	if t.Runtime == Systemd {
@@ -265,22 +170,5 @@ func (t *Task) notStarted(late *wait.TimeoutError) error {
 		Why:   late,
 		Fixes: append(append(t.logs(), "the other members must reach port 2380 of this host, and this host theirs"), late.Fix()...),
 		Exit:  phases.CodeTimeout,
-	}
-}
-
-func (t *Task) notInSync(late *wait.TimeoutError) error {
-	return &phases.Fault{
-		What:  "this host's etcd member has started and does not get in sync",
-		Why:   late,
-		Fixes: append(append(t.logs(), "ports 2380 of all members must be open both ways"), late.Fix()...),
-		Exit:  phases.CodeTimeout,
-	}
-}
-
-func lostMember(err error) error {
-	return &phases.Fault{
-		What:  "somebody removed this host's etcd member while it was joining",
-		Why:   err,
-		Fixes: []string{"find out who, " + sameAgain},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
+	"github.com/hactl/hactl/phases/symptom"
 	"github.com/hactl/hactl/templates/staticpod"
 )
 
@@ -125,39 +126,14 @@ func (t *Task) crashed(ctx context.Context) error {
 	if err != nil || !s.Failed || s.Restarts < hopeless {
 		return nil
 	}
+	lines := symptom.Journal(ctx, t.Host, Unit)
 	return &phases.Fault{
 		What:  "etcd does not stay up",
-		Why:   fmt.Errorf("%s ended again and again (%s)%s", Unit, s.Detail, tail(t.journal(ctx))),
-		Fixes: []string{"see what etcd says: journalctl -eu " + Unit, sameAgain},
+		Why:   fmt.Errorf("%s ended again and again (%s)%s", Unit, s.Detail, symptom.Tail(lines)),
+		Fixes: append(symptom.Hints(lines), "see what etcd says: journalctl -eu "+Unit, sameAgain),
 	}
 }
 
-const (
-	// hopeless is how often a member may end before it is taken to be broken
-	// and not only early.
-	hopeless = 3
-	// told is how many of the last log lines are shown.
-	told = 3
-)
-
-// journal returns etcd's last lines, none if there is no journal.
-func (t *Task) journal(ctx context.Context) []string {
-	out, err := t.Host.Probe(ctx, "journalctl", "-u", Unit, "-n", fmt.Sprint(told*4), "-o", "cat", "--no-pager")
-	if err != nil {
-		return nil
-	}
-	var lines []string
-	for line := range strings.Lines(string(out)) {
-		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, Unit+":") {
-			lines = append(lines, line)
-		}
-	}
-	return lines[max(0, len(lines)-told):]
-}
-
-func tail(lines []string) string {
-	if len(lines) == 0 {
-		return ""
-	}
-	return "; its last lines:\n  " + strings.Join(lines, "\n  ")
-}
+// hopeless is how often a member may end before it is taken to be broken and
+// not only early.
+const hopeless = 3

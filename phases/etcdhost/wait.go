@@ -38,7 +38,7 @@ func waitHealthy(ctx context.Context, t *Task) (err error) {
 	}
 	defer func() { err = errors.Join(err, hangUp()) }()
 	err = wait.For(ctx, t.Timeouts.ControlPlane, wait.Condition{
-		What: "etcd is healthy at " + t.ClientURL(), LimitName: limitStart,
+		What: "etcd is healthy at " + t.ClientURL(), LimitName: "timeouts.controlPlaneComponentHealthCheck",
 		Check: func(ctx context.Context) (bool, string, error) {
 			report, err := cluster.Health(ctx)
 			if err != nil {
@@ -58,7 +58,7 @@ func waitHealthy(ctx context.Context, t *Task) (err error) {
 // unhealthy says what is still missing, "" if nothing is.
 func (t *Task) unhealthy(r etcd.Report) string {
 	for _, m := range r.Members {
-		if !t.isOwn(m.Member) {
+		if !m.HasPeer(t.PeerURL()) {
 			continue
 		}
 		all, healthy := r.Voters()

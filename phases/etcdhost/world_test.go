@@ -2,11 +2,11 @@ package etcdhost_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/etcd"
+	"github.com/hactl/hactl/etcd/etcdtest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/etcdhost"
 	"github.com/hactl/hactl/phases/host"
@@ -27,7 +28,7 @@ const (
 	dataDir  = "/var/lib/etcd"
 	manifest = config.ManifestsDir + "/etcd.yaml"
 	segment  = dataDir + "/member/wal/0000000000000000-0000000000000000.wal"
-	clusterA = 0xcdf818194e3a8c32 // that of etcd.Memory
+	clusterA = etcdtest.MemoryClusterID
 )
 
 // world is a set of etcd hosts.
@@ -189,39 +190,16 @@ func (m *machine) start(ctx context.Context) error {
 	}
 	if _, none := m.Stat(ctx, segment); errors.Is(none, fs.ErrNotExist) {
 		told := flag("initial-cluster")
-		if len(strings.Split(told, ",")) != len(members) {
-			return errors.New("member count is unequal")
+		if err := etcdtest.FirstStart(told, members); err != nil {
+			return err
 		}
-		for _, o := range members {
-			if o.HasPeer(peer(m.n)) {
-				err = m.Memory.WriteFile(ctx, segment, walOf(o.ID, clusterA), 0o600)
-			} else if !strings.Contains(told, o.PeerURLs[0]) {
-				return errors.New("unmatched member")
-			}
-		}
+		i := slices.IndexFunc(members, func(o etcd.Member) bool { return o.HasPeer(peer(m.n)) })
+		err = m.Memory.WriteFile(ctx, segment, etcdtest.LogHead(members[i].ID, clusterA), 0o600)
 	}
 	if err := errors.Join(err, m.w.etcd.Start(peer(m.n), m.name())); err != nil {
 		return err
 	}
 	return m.w.etcd.Sync(m.name())
-}
-
-// walOf is the head of a write-ahead log; etcd.TestReadOwner reads a real one.
-func walOf(id, clusterID uint64) []byte {
-	meta := binary.AppendUvarint([]byte{1 << 3}, id)
-	meta = binary.AppendUvarint(append(meta, 2<<3), clusterID)
-	record := append([]byte{1 << 3, 1, 2 << 3, 0, 3<<3 | 2, byte(len(meta))}, meta...)
-	return append(frame([]byte{1 << 3, 4, 2 << 3, 0}), frame(record)...)
-}
-
-// frame writes a record with its length and padding.
-func frame(record []byte) []byte {
-	pad := (8 - len(record)%8) % 8
-	head := uint64(len(record))
-	if pad > 0 {
-		head |= uint64(0x80|pad) << 56
-	}
-	return append(binary.LittleEndian.AppendUint64(nil, head), append(record, make([]byte, pad)...)...)
 }
 
 // outcome is how a run ended and what it told.
@@ -267,18 +245,7 @@ func (w *world) members() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var words []string
-	for _, m := range list {
-		name, role := m.Name, "voter"
-		if !m.Started() {
-			name = "-"
-		}
-		if m.Learner {
-			role = "learner"
-		}
-		words = append(words, name+" "+role)
-	}
-	return strings.Join(words, ", ")
+	return etcdtest.Roles(list)
 }
 
 func (m *machine) has(path string) bool {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -104,7 +103,7 @@ func shownMember(m etcd.MemberHealth) Member {
 		Lag: m.Lag, Size: m.Size, InUse: m.InUse, Alarms: m.Alarms,
 	}
 	if len(m.PeerURLs) > 0 {
-		s.Address = hostOf(m.PeerURLs[0])
+		s.Address = etcd.HostOf(m.PeerURLs[0])
 	}
 	switch {
 	case m.Learner:
@@ -121,13 +120,4 @@ func shownMember(m etcd.MemberHealth) Member {
 		}
 	}
 	return s
-}
-
-// hostOf is the host of a URL, "" if it is none.
-func hostOf(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	return u.Hostname()
 }

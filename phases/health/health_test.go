@@ -6,10 +6,8 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"net/url"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,12 +19,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases/health"
 	"github.com/hactl/hactl/phases/kube"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestGatherGolden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -39,19 +36,7 @@ func TestGatherGolden(t *testing.T) {
 		if bytes.Contains(data, []byte(secret)) {
 			t.Error("the report shows the secret of a token")
 		}
-		const file = "testdata/report.golden"
-		if *update {
-			if err := os.WriteFile(file, append(data, '\n'), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), string(data)+"\n"); diff != "" {
-			t.Errorf("-want +got\n%s", diff)
-		}
+		goldentest.Check(t, "report.golden", append(data, '\n'))
 		if diff := cmp.Diff([]health.Finding{}, health.Judge(r)); diff != "" {
 			t.Errorf("a healthy cluster needs attention: -want +got\n%s", diff)
 		}
@@ -89,6 +74,15 @@ func TestGatherAndJudge(t *testing.T) {
 			w.answers["https://10.0.0.11:6443"] = refused
 			w.answers["https://lb.example.com:6443"] = hang
 		}, []string{"the nodes cannot be listed: no answer within 2s", "cp-1: its API server: refused", "the control-plane endpoint https://lb.example.com:6443: timeout"}},
+		"EtcdHostDead": {"no node tells of it", func(w *world) {
+			w.etcd.Join("etcd-4", "https://10.0.0.34:2380")
+			w.kill("etcd-4")
+			if err := w.host.Remove(w.t.Context(), "/etc/kubernetes/manifests/etcd.yaml"); err != nil {
+				w.t.Fatal(err)
+			}
+			w.manifest("kube-apiserver", "--advertise-address=10.0.0.11", "--secure-port=6443", "--client-ca-file=/etc/kubernetes/pki/ca.crt",
+				"--etcd-servers=https://10.0.0.34:2379", "--etcd-cafile=/etc/etcd/ca.crt")
+		}, []string{"etcd host etcd-4 does not answer"}},
 		"EtcdSilent": {"the reason is told", func(w *world) {
 			w.etcd.Intercept(func(etcd.Method) error { return etcd.ErrUnreachable })
 		}, []string{"etcd cannot be asked: no etcd member answers"}},

@@ -75,6 +75,11 @@ func (r *Report) member(m Member, add func(what string, fix ...string)) {
 		add(name+" raises the alarm "+a, fix)
 	}
 	switch {
+	case m.Error != "" && r.Etcd.External && m.Role != Learner && !r.hasNode(m):
+		// One on a node is told with the node.
+		add(fmt.Sprintf("etcd host %s does not answer", m.Title()),
+			"bring the machine back, or its etcd; on another etcd host: hactl etcd status",
+			"if the machine is gone for good, on another etcd host: hactl etcd remove "+m.Title())
 	case m.Role == Learner:
 		add(name+" has no vote yet: its node has not finished joining",
 			"let the join end, or run it again", "if nobody joins there any more: hactl node remove "+m.Title())

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hactl/hactl/certs"
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/templates/staticpod"
 )
@@ -94,7 +95,7 @@ func LocalEtcd(ctx context.Context, files host.Files) EtcdAccess {
 
 func loopback(urls []string) bool {
 	for _, u := range urls {
-		ip := net.ParseIP(hostOf(u))
+		ip := net.ParseIP(etcd.HostOf(u))
 		if ip == nil || !ip.IsLoopback() {
 			return false
 		}

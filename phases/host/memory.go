@@ -23,11 +23,13 @@ type Memory struct {
 
 // NewMemory returns a machine in memory.
 func NewMemory() *Memory {
-	return &Memory{
+	m := &Memory{
 		nodes:    map[string]*node{"/": {mode: fs.ModeDir | 0o755}},
 		programs: map[string]func([]string) ([]byte, error){},
 		services: memoryServices{units: map[string]*unit{}},
 	}
+	m.services.actions = m.services.act
+	return m
 }
 
 // Handle makes name a program of the machine: Probe and Exec call f with the

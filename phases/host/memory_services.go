@@ -51,8 +51,38 @@ type unit struct {
 	hook   func(ServiceAction) error
 }
 
+// actions are the methods of Services that only differ in the action: the
+// function does them.
+type actions func(ctx context.Context, unit string, a ServiceAction) error
+
+// Start is that of Services.
+func (act actions) Start(ctx context.Context, unit string) error {
+	return act(ctx, unit, StartService)
+}
+
+// Stop is that of Services.
+func (act actions) Stop(ctx context.Context, unit string) error {
+	return act(ctx, unit, StopService)
+}
+
+// Restart is that of Services.
+func (act actions) Restart(ctx context.Context, unit string) error {
+	return act(ctx, unit, RestartService)
+}
+
+// Enable is that of Services.
+func (act actions) Enable(ctx context.Context, unit string) error {
+	return act(ctx, unit, EnableService)
+}
+
+// ReloadUnit is that of Services.
+func (act actions) ReloadUnit(ctx context.Context, unit string) error {
+	return act(ctx, unit, ReloadService)
+}
+
 // memoryServices is a service manager in memory.
 type memoryServices struct {
+	actions
 	mu    sync.Mutex
 	units map[string]*unit
 	hub   hub
@@ -112,31 +142,6 @@ func (m *memoryServices) act(ctx context.Context, name string, a ServiceAction) 
 	m.mu.Unlock()
 	m.hub.notify(name)
 	return nil
-}
-
-// Start is that of Services.
-func (m *memoryServices) Start(ctx context.Context, name string) error {
-	return m.act(ctx, name, StartService)
-}
-
-// Stop is that of Services.
-func (m *memoryServices) Stop(ctx context.Context, name string) error {
-	return m.act(ctx, name, StopService)
-}
-
-// Restart is that of Services.
-func (m *memoryServices) Restart(ctx context.Context, name string) error {
-	return m.act(ctx, name, RestartService)
-}
-
-// Enable is that of Services.
-func (m *memoryServices) Enable(ctx context.Context, name string) error {
-	return m.act(ctx, name, EnableService)
-}
-
-// ReloadUnit is that of Services.
-func (m *memoryServices) ReloadUnit(ctx context.Context, name string) error {
-	return m.act(ctx, name, ReloadService)
 }
 
 // Reload has nothing to read in memory.

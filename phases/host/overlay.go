@@ -57,6 +57,7 @@ type Overlay struct {
 func NewOverlay(base Host) *Overlay {
 	o := &Overlay{base: base, nodes: map[string]*node{}}
 	o.services = overlayServices{base: base, units: map[string]ServiceStatus{}, record: o.record, made: o.hasUnit}
+	o.services.actions = o.services.act
 	return o
 }
 

@@ -7,6 +7,7 @@ import (
 
 // overlayServices lists actions and keeps the status that they would lead to.
 type overlayServices struct {
+	actions
 	base   Host
 	record func(Change)
 	// made says whether the unit's file was written here, so that the
@@ -49,31 +50,6 @@ func (o *overlayServices) act(ctx context.Context, name string, a ServiceAction)
 	o.record(Change{Kind: ServiceChanged, Action: a, Unit: name})
 	o.hub.notify(name)
 	return nil
-}
-
-// Start is that of Services.
-func (o *overlayServices) Start(ctx context.Context, name string) error {
-	return o.act(ctx, name, StartService)
-}
-
-// Stop is that of Services.
-func (o *overlayServices) Stop(ctx context.Context, name string) error {
-	return o.act(ctx, name, StopService)
-}
-
-// Restart is that of Services.
-func (o *overlayServices) Restart(ctx context.Context, name string) error {
-	return o.act(ctx, name, RestartService)
-}
-
-// Enable is that of Services.
-func (o *overlayServices) Enable(ctx context.Context, name string) error {
-	return o.act(ctx, name, EnableService)
-}
-
-// ReloadUnit is that of Services.
-func (o *overlayServices) ReloadUnit(ctx context.Context, name string) error {
-	return o.act(ctx, name, ReloadService)
 }
 
 // Reload is listed.

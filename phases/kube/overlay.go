@@ -159,34 +159,27 @@ func (o *Overlay) change(verb Verb, k kind, obj Object, old, after tree) error {
 
 // Put is that of API.
 func (o *Overlay) Put(ctx context.Context, obj Object) error {
-	k, err := o.kinds.named(obj)
-	if err != nil {
-		return err
-	}
-	want, err := desired(k, obj)
-	if err != nil {
-		return err
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	old, err := o.live(ctx, k, obj)
-	if err != nil {
-		return err
-	}
-	after, changed := apply(old, want)
-	if changed && old != nil && matches(old, want) {
-		after, changed = old, false // only the ownership would change
-	}
-	if changed {
-		if err := o.change(Put, k, obj, old, after); err != nil {
-			return err
+	return o.become(ctx, Put, obj, func(k kind, old tree) (tree, bool, error) {
+		want, err := desired(k, obj)
+		if err != nil {
+			return nil, false, err
 		}
-	}
-	return fill(after, obj)
+		after, changed := apply(old, want)
+		if changed && old != nil && matches(old, want) {
+			return old, false, nil // only the ownership would change
+		}
+		return after, changed, nil
+	})
 }
 
 // Update is that of API.
 func (o *Overlay) Update(ctx context.Context, obj Object) error {
+	return o.become(ctx, Update, obj, func(k kind, old tree) (tree, bool, error) { return update(k, old, obj) })
+}
+
+// become makes of the object what f makes of the live one, nil if there is
+// none, and lists that if f says that it is a change. obj has the outcome then.
+func (o *Overlay) become(ctx context.Context, v Verb, obj Object, f func(kind, tree) (tree, bool, error)) error {
 	k, err := o.kinds.named(obj)
 	if err != nil {
 		return err
@@ -197,12 +190,12 @@ func (o *Overlay) Update(ctx context.Context, obj Object) error {
 	if err != nil {
 		return err
 	}
-	after, changed, err := update(k, old, obj)
+	after, changed, err := f(k, old)
 	if err != nil {
 		return err
 	}
 	if changed {
-		if err := o.change(Update, k, obj, old, after); err != nil {
+		if err := o.change(v, k, obj, old, after); err != nil {
 			return err
 		}
 	}

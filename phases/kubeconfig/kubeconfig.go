@@ -64,6 +64,7 @@ func JoinPhase() phases.Phase[Task] {
 	p := family("make the kubeconfig files of this node", caCommand, list)
 	for _, u := range users() {
 		if u.perNode {
+			u.key = certs.ECDSAP256
 			kubelet := family("", caCommand, []user{u}).Phases[0]
 			// kubeadm's kubelet always bootstraps, and has no such phase.
 			kubelet.Hidden = true
@@ -74,6 +75,27 @@ func JoinPhase() phases.Phase[Task] {
 		}
 	}
 	return p
+}
+
+// Files are the kubeconfigs that Phase makes, each with a key of
+// Task.Algorithm.
+func Files(t *Task) []string {
+	var files []string
+	for _, u := range users() {
+		files = append(files, t.file(u))
+	}
+	return files
+}
+
+// JoinFiles are those that JoinPhase makes with a key of Task.Algorithm.
+func JoinFiles(t *Task) []string {
+	var files []string
+	for _, u := range users() {
+		if u.join {
+			files = append(files, t.file(u))
+		}
+	}
+	return files
 }
 
 // observeOptional is observe for a file that others make where this node

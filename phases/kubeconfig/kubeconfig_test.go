@@ -1,6 +1,8 @@
 package kubeconfig
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"errors"
 	"path"
 	"strings"
@@ -155,6 +157,7 @@ func TestPhaseMakesEverythingOnce(t *testing.T) {
 
 func TestJoinPhase(t *testing.T) {
 	task := newTask()
+	task.Algorithm = certs.ECDSAP384
 	putCA(t, task)
 	for _, end := range []phases.Kind{phases.Finished, phases.Unchanged} {
 		kinds, _, err := run(t, JoinPhase(), task)
@@ -169,6 +172,15 @@ func TestJoinPhase(t *testing.T) {
 	must(t, err)
 	if got := config.Clusters["kubernetes"].Server; got != task.LocalEndpoint {
 		t.Errorf("the kubelet uses %s, not its own API server", got)
+	}
+	for file, want := range map[string]elliptic.Curve{"kubelet.conf": elliptic.P256(), "scheduler.conf": elliptic.P384()} {
+		config, err := clientcmd.Load(read(t, task, "/etc/kubernetes/"+file))
+		must(t, err)
+		key, err := certs.ParseKey(config.AuthInfos[config.Contexts[config.CurrentContext].AuthInfo].ClientKeyData)
+		must(t, err)
+		if got := key.Public().(*ecdsa.PublicKey).Curve; got != want {
+			t.Errorf("%s has a key on %s, want %s: the kubelet's is as TLS bootstrap makes it", file, got.Params().Name, want.Params().Name)
+		}
 	}
 	for _, p := range JoinPhase().Phases {
 		if p.Hidden != (p.Name == "kubelet") {

@@ -1,6 +1,7 @@
 package kubeconfig
 
 import (
+	"cmp"
 	"context"
 	"crypto/x509"
 	"fmt"
@@ -24,6 +25,9 @@ type user struct {
 	perNode      bool // the node's name is part of the common name
 	remote       bool // talks to the control plane, not to this node
 	join         bool // on every control-plane node
+	// key is set where TLS bootstrap would make the key: always of this kind
+	// (v1.37: client-go, util/keyutil, MakeEllipticPrivateKeyPEM).
+	key certs.Algorithm
 }
 
 func users() []user {
@@ -80,7 +84,7 @@ func (t *Task) apply(ctx context.Context, u user, caCommand string) error {
 	if err != nil {
 		return err
 	}
-	key, err := t.Keys.Take(ctx, t.Algorithm)
+	key, err := t.Keys.Take(ctx, cmp.Or(u.key, t.Algorithm))
 	if err != nil {
 		return fmt.Errorf("make a private key: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/kubelet"
 )
@@ -39,7 +40,7 @@ func TestFinalize(t *testing.T) {
 	if end, warnings, err := m.run(t, kubelet.FinalizePhase()); err != nil || end != phases.Finished || len(warnings) > 0 {
 		t.Fatalf("the end is %s, %q, %v, want finished", end, warnings, err)
 	}
-	golden(t, "finalized.kubelet.conf", m.read(t, conf))
+	goldentest.Check(t, "finalized.kubelet.conf", m.read(t, conf))
 	if info, err := m.Stat(t.Context(), conf); err != nil || info.Mode.Perm() != 0o600 {
 		t.Errorf("mode %v, %v, want 0600", info.Mode, err)
 	}

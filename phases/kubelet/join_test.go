@@ -14,6 +14,7 @@ import (
 
 	"github.com/hactl/hactl/certs"
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/kubelet"
@@ -135,7 +136,7 @@ func TestJoinStart(t *testing.T) {
 	}
 	// The other files are those of init.
 	for _, name := range []string{"config.yaml", "instance-config.yaml", "kubeadm-flags.env"} {
-		golden(t, "default."+name, m.read(t, config.KubeletDir+"/"+name))
+		goldentest.Check(t, "default."+name, m.read(t, config.KubeletDir+"/"+name))
 	}
 }
 

@@ -2,9 +2,6 @@ package kubelet_test
 
 import (
 	"errors"
-	"flag"
-	"net/netip"
-	"os"
 	"path/filepath"
 	"testing"
 
@@ -13,48 +10,18 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/hactl/hactl/config"
-	"github.com/hactl/hactl/config/kubeadm"
+	"github.com/hactl/hactl/config/goldentest"
+	"github.com/hactl/hactl/config/kubeadm/kubeadmtest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/kubelet"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs (-want +got); rewrite it with -update:\n%s", path, diff)
-	}
-}
-
 // load reads a configuration of the control plane's tests, as init would on
 // machine "machine".
 func load(t *testing.T, name string) *config.Init {
 	t.Helper()
-	file := filepath.Join("../controlplane/testdata", name+".config.yaml")
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	docs, err := kubeadm.Decode(file, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	docs.Init.Default()
-	docs.Init.Resolve(config.Facts{Hostname: "machine", Address: netip.MustParseAddr("10.0.0.11")})
-	return docs.Init
+	return kubeadmtest.Init(t, "../controlplane/testdata/"+name+".config.yaml", "machine")
 }
 
 // machine is one with a kubelet that has not been started, and the task of
@@ -125,7 +92,7 @@ func TestFiles(t *testing.T) {
 			}
 			for _, name := range []string{"config.yaml", "instance-config.yaml", "kubeadm-flags.env"} {
 				path := filepath.Join(config.KubeletDir, name)
-				golden(t, c.config+"."+name, m.read(t, path))
+				goldentest.Check(t, c.config+"."+name, m.read(t, path))
 				if info, err := m.Stat(t.Context(), path); err != nil || info.Mode.Perm() != 0o644 {
 					t.Errorf("%s: mode %v, %v, want 0644", path, info.Mode, err)
 				}

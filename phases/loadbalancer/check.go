@@ -57,8 +57,7 @@ type seen struct {
 // Inspect asks the address as clients do, several times, and changes nothing.
 // The error is only the cause of ctx's end.
 func Inspect(ctx context.Context, i Inspection) (*Report, error) {
-	i.defaults()
-	i.report = &Report{Address: i.Address.String()}
+	i.begin()
 	if i.resolve(ctx) && i.first(ctx) {
 		i.others(ctx)
 		i.backends(ctx)
@@ -72,7 +71,9 @@ func Inspect(ctx context.Context, i Inspection) (*Report, error) {
 	return i.report, nil
 }
 
-func (i *Inspection) defaults() {
+// begin fills in what was left out, and forgets what an earlier look found.
+func (i *Inspection) begin() {
+	i.report, i.seen = &Report{Address: i.Address.String()}, nil
 	if i.Dial == nil {
 		i.Dial = (&net.Dialer{}).DialContext
 	}
@@ -133,21 +134,26 @@ func (i *Inspection) first(ctx context.Context) bool {
 // try makes one connection and judges it. It says whether a certificate was
 // shown.
 func (i *Inspection) try(ctx context.Context, address string) bool {
-	c, err := reach(ctx, i.Dial, address, i.Address.Host)
+	m := i.meet(ctx, address)
 	if ctx.Err() != nil {
 		return false
 	}
-	if err != nil {
-		i.report.add(i.failed(address, err))
+	i.judge(m)
+	return m.contact != nil
+}
+
+// judge files what is wrong with one connection.
+func (i *Inspection) judge(m meeting) {
+	if m.err != nil {
+		i.report.add(i.failed(m.address, m.err))
 	}
-	if c == nil {
-		return false
+	if m.contact == nil {
+		return
 	}
-	i.identity(c)
-	if err == nil && !c.ready() {
-		i.report.add(i.unready(c))
+	i.identity(m.contact)
+	if m.err == nil && !m.contact.ready() {
+		i.report.add(i.unready(m.contact))
 	}
-	return true
 }
 
 // others makes more connections, until every server that is known was met.

@@ -95,7 +95,8 @@ func (t *Task) tryOut(ctx context.Context) error {
 	if !errors.As(err, &exit) {
 		return err
 	}
-	fixes := []string{"nothing was changed; see the flags that the lines above name: hactl lb install " + string(t.Program) + " --help"}
+	fixes := []string{"nothing was changed; see " + t.words(
+		"the flags that the lines above name: hactl lb install "+string(t.Program)+" --help", "loadBalancer in the document HighAvailability")}
 	if t.Program == Nginx && strings.Contains(exit.Stderr, `unknown directive "stream"`) {
 		fixes = append([]string{"nginx has no stream module:"}, t.Program.install()...)
 	}

@@ -118,6 +118,9 @@ type Task struct {
 	Limit time.Duration
 	// DryRun leaves out what only a changed host can show.
 	DryRun bool
+	// OfNode says that init or join sets the program up, as a part of a
+	// control plane: users have other words for what they choose.
+	OfNode bool
 
 	// Listen tries whether an address ("0.0.0.0:6443") is free; nil asks the
 	// kernel.
@@ -142,6 +145,14 @@ func (t *Task) dial() Dial {
 // any time; what is right is left alone.
 func Phases() []phases.Phase[Task] {
 	return []phases.Phase[Task]{PreflightPhase(), ConfigPhase(), ReloadPhase(), VerifyPhase()}
+}
+
+// words are how users say something: to lb install, or to init and join.
+func (t *Task) words(install, ofNode string) string {
+	if t.OfNode {
+		return ofNode
+	}
+	return install
 }
 
 // fault joins several problems of one host.

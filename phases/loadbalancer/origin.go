@@ -49,14 +49,14 @@ func (t *Task) replaceable(ctx context.Context) (there, error) {
 	if f.origin == loadbalancer.Edited {
 		what = t.Program.File() + " was changed by hand since hactl wrote it"
 	}
-	return f, &phases.Fault{
-		What: what,
-		Fixes: []string{
-			"see what would take its place: hactl lb render " + string(t.Program) + ", with the same flags",
-			"to replace it, with a copy kept beside it: --force",
-		},
-		Exit: phases.CodeUnsafe,
+	fixes := []string{
+		"see what would take its place: hactl lb render " + string(t.Program) + ", with the same flags",
+		"to replace it, with a copy kept beside it: --force",
 	}
+	if t.OfNode {
+		fixes = []string{"if nothing needs it, move it away, and run the same command again: mv " + t.Program.File() + " " + t.Program.File() + ".old"}
+	}
+	return f, &phases.Fault{What: what, Fixes: fixes, Exit: phases.CodeUnsafe}
 }
 
 // stock says whether the file is as its package brought it. Packages of

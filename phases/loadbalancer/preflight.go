@@ -26,6 +26,10 @@ func PreflightPhase() phases.Phase[Task] {
 	}
 }
 
+// Problems is what PreflightPhase finds, for those who want to know it before
+// anything else is done: nil, or a *phases.Fault.
+func Problems(ctx context.Context, t *Task) error { return preflight(ctx, t) }
+
 func preflight(ctx context.Context, t *Task) error {
 	var problems []*phases.Fault
 	for _, check := range []func(context.Context) (*phases.Fault, error){t.installed, t.device, t.portFree} {
@@ -84,7 +88,7 @@ func (t *Task) device(context.Context) (*phases.Fault, error) {
 	return &phases.Fault{
 		What:  "this host has no interface " + t.Interface,
 		Why:   errors.New("it has " + strings.Join(names, ", ")),
-		Fixes: []string{"name one that it has: --interface"},
+		Fixes: []string{"name one that it has: " + t.words("--interface", "loadBalancer.interface (--virtual-ip-interface)")},
 	}, nil
 }
 
@@ -119,13 +123,14 @@ func (t *Task) portFree(ctx context.Context) (*phases.Fault, error) {
 	if len(holders) > 0 && !slices.ContainsFunc(holders, func(h string) bool { return h != string(t.Program) }) {
 		return nil, nil
 	}
-	fixes := []string{t.find(), "or let clients use another port: --bind-port"}
+	setting := t.words("--bind-port", "that of controlPlaneEndpoint (--control-plane-endpoint)")
+	fixes := []string{t.find(), "or let clients use another port: " + setting}
 	what := fmt.Sprintf("port %d is taken", t.Port)
 	if len(holders) > 0 {
 		what += " by " + strings.Join(holders, ", ")
 	}
 	if slices.Contains(holders, "kube-apiserver") {
-		fixes = []string{"this is a control-plane node: choose another port for the balancer with --bind-port, and make it that of the control-plane endpoint"}
+		fixes = []string{"this is a control-plane node: choose another port for the balancer, " + t.words(setting+", and make it that of the control-plane endpoint", setting)}
 	}
 	return &phases.Fault{What: what, Fixes: fixes}, nil
 }

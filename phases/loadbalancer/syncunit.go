@@ -26,6 +26,8 @@ type Unit struct {
 	Command []string
 	// After is the unit of the program.
 	After string
+	// OfNode says that the unit is part of a control plane.
+	OfNode bool
 }
 
 // SyncPhase installs the unit and starts it.
@@ -73,7 +75,11 @@ func (u *Unit) render() []byte {
 	for i, w := range u.Command {
 		words[i] = quote(w)
 	}
-	return fmt.Appendf(nil, `# Written by hactl lb install --sync.
+	head := "# Written by hactl lb install --sync."
+	if u.OfNode {
+		head = unitOfNode
+	}
+	return fmt.Appendf(nil, `%s
 [Unit]
 Description=Keep the load balancer's list of control planes right
 Documentation=https://github.com/hactl/hactl/blob/main/docs/load-balancer.md
@@ -87,8 +93,11 @@ RestartSec=5s
 
 [Install]
 WantedBy=multi-user.target
-`, u.After, strings.Join(words, " "))
+`, head, u.After, strings.Join(words, " "))
 }
+
+// unitOfNode is the first line of a unit that init or join made.
+const unitOfNode = "# Written by hactl: part of this control plane, hactl reset takes it away."
 
 // quote makes one word of a command line of systemd: nothing in it is
 // replaced or split.

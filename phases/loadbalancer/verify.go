@@ -67,7 +67,8 @@ func (t *Task) notServing(err error) error {
 	if t.Program.Balances() {
 		fixes = append(fixes, "see that this host reaches the control planes: hactl lb check 127.0.0.1:"+fmt.Sprint(t.Port))
 	} else {
-		fixes = append(fixes, "see that VRRP (IP protocol 112) passes between the hosts, or name them all: --balancer and --unicast")
+		fixes = append(fixes, "see that VRRP (IP protocol 112) passes between the hosts, or "+
+			t.words("name them all: --balancer and --unicast", "let them talk to each other only: loadBalancer.unicast (--virtual-ip-unicast)"))
 	}
 	return &phases.Fault{What: string(t.Program) + " does not serve with its new configuration, so the old one is brought back", Why: err, Fixes: fixes, Exit: phases.CodeTimeout}
 }

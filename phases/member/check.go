@@ -2,11 +2,10 @@ package member
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
+	"github.com/hactl/hactl/phases/membership"
 )
 
 // CheckPhase is phase check-etcd of join: it ends the join before anything
@@ -22,22 +21,9 @@ func CheckPhase() phases.Phase[JoinTask] {
 	}
 }
 
-func check(ctx context.Context, t *JoinTask) (err error) {
-	j, hangUp, err := t.connect(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, hangUp()) }()
-	found, err := j.look(ctx)
-	if err != nil {
-		return err
-	}
-	if _, err := j.decide(ctx, found); err != nil {
-		return err
-	}
-	for _, m := range j.dead(found) {
-		phases.Warn(ctx, fmt.Sprintf("etcd member %s does not answer; etcd goes on without it; if it is gone for good, on a healthy control-plane node: %s",
-			etcd.Describe(m.Member), removal(m.Member)))
-	}
-	return nil
+func check(ctx context.Context, t *JoinTask) error {
+	return t.judged(ctx, func(j *joiner, v membership.View, _ etcd.Course) error {
+		j.WarnOfDead(ctx, v)
+		return nil
+	})
 }

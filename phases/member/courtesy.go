@@ -78,30 +78,3 @@ func (j *joiner) full(ctx context.Context) bool {
 	members, err := j.cluster.Members(ctx)
 	return err == nil && len(members)-etcd.Voters(members) >= j.learnersAtOnce()
 }
-
-// pace is how often a member is asked whether it has started and whether it
-// may vote: other nodes wait for that, and nothing tells of it. The member
-// often serves no clients for its first seconds (see DESIGN.md).
-const pace = 100 * time.Millisecond
-
-// every sends at each interval until ctx ends.
-func every(ctx context.Context, interval time.Duration) <-chan struct{} {
-	out := make(chan struct{})
-	go func() {
-		tick := time.NewTicker(interval)
-		defer tick.Stop()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-tick.C:
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case out <- struct{}{}:
-			}
-		}
-	}()
-	return out
-}

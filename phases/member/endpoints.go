@@ -2,8 +2,6 @@ package member
 
 import (
 	"context"
-	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 
@@ -151,16 +149,4 @@ func nodeURLs(nodes []corev1.Node) []string {
 }
 
 // sameHost says whether two URLs name the same host.
-func sameHost(a, b string) bool { return hostOf(a) == hostOf(b) && hostOf(a) != "" }
-
-// hostOf is the host of a URL, an address in its shortest form.
-func hostOf(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return ""
-	}
-	if addr, err := netip.ParseAddr(u.Hostname()); err == nil {
-		return addr.String()
-	}
-	return u.Hostname()
-}
+func sameHost(a, b string) bool { return etcd.HostOf(a) == etcd.HostOf(b) && etcd.HostOf(a) != "" }

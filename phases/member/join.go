@@ -10,20 +10,16 @@ import (
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/kube"
+	"github.com/hactl/hactl/phases/membership"
 	"github.com/hactl/hactl/templates/staticpod"
 )
-
-// Dial connects to an etcd cluster through any of the endpoints, with this
-// node's own client certificate. The caller calls the function that is
-// returned to close the connection.
-type Dial func(ctx context.Context, endpoints []string) (etcd.Cluster, func() error, error)
 
 // JoinTask is what the phases of join work from. It remembers what this run
 // made, so a use case hands the same one to every call.
 type JoinTask struct {
 	Task
-	API  kube.API // of the cluster that is joined, as administrator
-	Etcd Dial
+	API  kube.API         // of the cluster that is joined, as administrator
+	Etcd membership.Dial  // with this node's own client certificate
 	Now  func() time.Time // nil means time.Now
 	// Restart ends this node's etcd, which the kubelet then starts anew. Nil
 	// means that it is never done.
@@ -32,8 +28,6 @@ type JoinTask struct {
 	// kubelet know nothing of it any more. It does nothing if there is no such
 	// pod. Nil means that there never is one: a dry run.
 	Forget func(ctx context.Context) error
-	// Imagined says that no etcd is really started: a dry run.
-	Imagined bool
 
 	made made
 }
@@ -69,6 +63,7 @@ func JoinPhase() phases.Phase[JoinTask] {
 // joiner is a join with its connection to etcd.
 type joiner struct {
 	*JoinTask
+	*membership.Join
 	endpoints []string
 	pods      pods
 	cluster   etcd.Cluster
@@ -88,7 +83,7 @@ func (t *JoinTask) connect(ctx context.Context) (*joiner, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	j.cluster = cluster
+	j.cluster, j.Join = cluster, t.own().Join(cluster, j.endpoints)
 	return j, hangUp, nil
 }
 
@@ -104,17 +99,11 @@ func observeJoin(ctx context.Context, t *JoinTask) (_ phases.State, err error) {
 		return phases.Missing, err
 	}
 	defer func() { err = errors.Join(err, hangUp()) }()
-	found, err := j.look(ctx)
-	if err != nil || found.own == nil {
-		return phases.Missing, err
+	v, err := j.Look(ctx)
+	if err != nil || !v.Settled() {
+		return phases.Missing, err // if it votes, its data is not here
 	}
-	if !found.own.Started() || found.own.Learner {
-		return phases.Missing, nil
-	}
-	if found.data != nil && found.data.Member != found.own.ID || found.data == nil && !found.report.Answers(found.own.ID) {
-		return phases.Missing, nil // it votes, but its data is not here
-	}
-	if found.data != nil && !t.made.way && t.holds(ctx) {
+	if v.Data != nil && !t.made.way && t.holds(ctx) {
 		return phases.Missing, nil // the others wait for a run that was killed
 	}
 	return phases.Done, nil
@@ -155,30 +144,40 @@ func (t *JoinTask) onDisk(ctx context.Context) (*etcd.Initial, error) {
 	return in, nil
 }
 
-// applyJoin goes on from wherever an earlier run ended.
-func applyJoin(ctx context.Context, t *JoinTask) (err error) {
+// judged runs f with a connection to etcd, what was found there, and how to go
+// on. Where that would be unsafe or in vain, f does not run.
+func (t *JoinTask) judged(ctx context.Context, f func(*joiner, membership.View, etcd.Course) error) (err error) {
 	j, hangUp, err := t.connect(ctx)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, hangUp()) }()
-	found, err := j.look(ctx)
+	v, err := j.Look(ctx)
 	if err != nil {
 		return err
 	}
-	course, err := j.decide(ctx, found)
+	course, err := j.decide(ctx, v)
 	if err != nil {
 		return err
 	}
-	t.made.endpoints = j.endpoints
-	if course != etcd.CourseResume {
-		return j.inTurn(ctx)
-	}
-	defer t.release(ctx) // that of a run which was killed
-	if err := j.restart(ctx, found); err != nil {
+	return f(j, v, course)
+}
+
+// applyJoin goes on from wherever an earlier run ended.
+func applyJoin(ctx context.Context, t *JoinTask) error {
+	return t.judged(ctx, func(j *joiner, v membership.View, course etcd.Course) error {
+		t.made.endpoints = j.endpoints
+		if course != etcd.CourseResume {
+			return j.inTurn(ctx)
+		}
+		defer t.release(ctx) // that of a run which was killed
+		id, err := j.Start(ctx, v, course)
+		if err != nil {
+			return err
+		}
+		_, err = j.Promote(ctx, id)
 		return err
-	}
-	return j.promote(ctx, found.own.ID)
+	})
 }
 
 // inTurn adds and starts the member while this node holds the turn. Where
@@ -199,30 +198,22 @@ func (j *joiner) inTurn(ctx context.Context) error {
 			return err
 		}
 	}
-	return j.promote(ctx, id)
+	_, err = j.Promote(ctx, id)
+	return err
 }
 
 // start adds the member, if it is not there yet, and returns when it runs.
 // What was seen while waiting for the turn may no longer be so.
 func (j *joiner) start(ctx context.Context) (uint64, error) {
-	found, err := j.glance(ctx)
+	v, err := j.Glance(ctx)
 	if err != nil {
 		return 0, err
 	}
-	course, err := j.decide(ctx, found)
+	course, err := j.decide(ctx, v)
 	if err != nil {
 		return 0, err
 	}
-	if course == etcd.CourseReplace {
-		if err := j.dropOld(ctx, found); err != nil {
-			return 0, err
-		}
-	}
-	own, err := j.add(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return own.ID, j.launch(ctx, own.ID)
+	return j.Start(ctx, v, course)
 }
 
 func (t *JoinTask) now() time.Time {
@@ -230,4 +221,17 @@ func (t *JoinTask) now() time.Time {
 		return time.Now()
 	}
 	return t.Now()
+}
+
+// undoJoin takes back this node's member as long as it has no vote.
+func undoJoin(ctx context.Context, t *JoinTask) (err error) {
+	if len(t.made.endpoints) == 0 {
+		return nil
+	}
+	cluster, hangUp, err := t.Etcd(ctx, t.made.endpoints)
+	if err != nil {
+		return t.own().Left(err)
+	}
+	defer func() { err = errors.Join(err, hangUp()) }()
+	return t.own().Join(cluster, t.made.endpoints).TakeBack(ctx)
 }

@@ -10,10 +10,10 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/member"
-	"github.com/hactl/hactl/templates/staticpod"
 )
 
 func TestJoin(t *testing.T) {
@@ -36,7 +36,7 @@ func TestJoin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, "join.etcd.yaml", data)
+		goldentest.Check(t, "join.etcd.yaml", data)
 		if info, err := n.Stat(t.Context(), "/var/lib/etcd"); err != nil || info.Mode.Perm() != 0o700 {
 			t.Errorf("data directory: mode %v, %v, want 0700", info.Mode, err)
 		}
@@ -124,42 +124,6 @@ func TestTogether(t *testing.T) {
 			})
 		})
 	}
-}
-
-// A tool that knows nothing of the Lease adds a member between ours being
-// added and started: ours ends itself, and must be told anew.
-func TestStranger(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.etcd.MaxLearners(2)
-		n := w.node(2)
-		n.after = func(call string) error {
-			if call == "write" {
-				n.after = func(string) error { return nil }
-				_, err := w.etcd.AddLearner(t.Context(), peer(3))
-				return err
-			}
-			return nil
-		}
-		if o := n.join(t.Context()); o.err != nil {
-			t.Fatal(o.err)
-		}
-		if got, want := w.members(), "- learner, cp-1 voter, cp-2 voter"; got != want {
-			t.Errorf("members: want %s, got %s", want, got)
-		}
-		pod, err := staticpod.Read(t.Context(), n, dir, member.Name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		list, err := w.etcd.Members(t.Context())
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := fmt.Sprintf("cp-1=%s,cp-2=%s,%x=%s", peer(1), peer(2), list[0].ID, peer(3))
-		if got, _ := staticpod.Flag(pod, "initial-cluster"); got != want {
-			t.Errorf("a member without a name goes by its ID: want %s, got %s", want, got)
-		}
-	})
 }
 
 // TestReplace: a node comes back with the same address after a wipe.

@@ -9,7 +9,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/member"
 )
@@ -216,53 +215,6 @@ func TestUndo(t *testing.T) {
 		}
 		if exists(t, n, manifest) || !exists(t, n, "/var/lib/etcd") {
 			t.Errorf("manifest: %t, want none; data directory: %t, want it", exists(t, n, manifest), exists(t, n, "/var/lib/etcd"))
-		}
-	})
-}
-
-// A learner that does not run gets no vote, though etcd would give it one: a
-// cluster of one would lose its quorum.
-func TestDownLearner(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		n := w.node(2)
-		n.step = func(call string) error {
-			if call == "promote" {
-				return errKilled
-			}
-			return nil
-		}
-		task := n.task()
-		if err := member.JoinPhase().Apply(t.Context(), task); !errors.Is(err, errKilled) {
-			t.Fatal(err)
-		}
-		n.step = func(string) error { return nil }
-		kill(t, w, "cp-2")
-		o := n.join(t.Context())
-		var fault *phases.Fault
-		if !errors.As(o.err, &fault) || fault.Code() != phases.CodeTimeout || w.members() != "cp-1 voter" {
-			t.Errorf("want a timeout and no member more, got %v, %s", o.err, w.members())
-		}
-	})
-}
-
-// The member is removed by somebody else while it starts.
-func TestLostMember(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		n := w.node(2)
-		n.after = func(call string) error {
-			if call != "write" {
-				return nil
-			}
-			list, err := w.etcd.Members(t.Context())
-			if err != nil {
-				return err
-			}
-			return w.etcd.Remove(t.Context(), list[0].ID)
-		}
-		if o := n.join(t.Context()); !errors.Is(o.err, etcd.ErrNotFound) {
-			t.Errorf("want that the member is gone, got %v", o.err)
 		}
 	})
 }

@@ -39,6 +39,8 @@ type Task struct {
 	Patches  *patch.Set
 	// Accounts give etcd a user of its own; nil means root.
 	Accounts staticpod.Accounts
+	// Replace writes over an earlier manifest; nil means as over any file.
+	Replace staticpod.Replacer
 }
 
 // Phase is phase etcd of init: the first member of a new cluster.
@@ -99,7 +101,7 @@ func (t *Task) pod(in etcd.Initial) staticpod.Pod {
 	certs := path.Join(t.Cluster.CertificatesDir, "etcd")
 	host, port, scheme := t.metrics()
 	return staticpod.Pod{
-		Name: Name, Image: t.Cluster.EtcdImage(), Patches: t.Patches, Accounts: t.Accounts,
+		Name: Name, Image: t.Cluster.EtcdImage(), Patches: t.Patches, Accounts: t.Accounts, Replace: t.Replace,
 		Command: staticpod.Command(Name, t.flags(certs, in), l.ExtraArgs),
 		Mounts: []staticpod.Mount{
 			staticpod.Same("etcd-data", l.DataDir, false, corev1.HostPathDirectoryOrCreate),

@@ -1,60 +1,24 @@
 package member_test
 
 import (
-	"flag"
-	"net/netip"
-	"os"
-	"path/filepath"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/hactl/hactl/config"
-	"github.com/hactl/hactl/config/kubeadm"
+	"github.com/hactl/hactl/config/goldentest"
+	"github.com/hactl/hactl/config/kubeadm/kubeadmtest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/member"
 	"github.com/hactl/hactl/templates/staticpod"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
-
 const dir = "/etc/kubernetes/manifests"
-
-// golden compares got with testdata/name.
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s differs (-want +got); rewrite it with -update:\n%s", path, diff)
-	}
-}
 
 // load reads a configuration of the control plane's tests, as init would on
 // node cp-1.
 func load(t *testing.T, name string) *config.Init {
 	t.Helper()
-	file := filepath.Join("../controlplane/testdata", name+".config.yaml")
-	data, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	docs, err := kubeadm.Decode(file, data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	docs.Init.Default()
-	docs.Init.Resolve(config.Facts{Hostname: "cp-1", Address: netip.MustParseAddr("10.0.0.11")})
-	return docs.Init
+	return kubeadmtest.Init(t, "../controlplane/testdata/"+name+".config.yaml", "cp-1")
 }
 
 func task(c *config.Init) (*member.Task, *host.Memory) {
@@ -97,7 +61,7 @@ func TestManifest(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			golden(t, c.config+".etcd.yaml", data)
+			goldentest.Check(t, c.config+".etcd.yaml", data)
 			info, err := m.Stat(t.Context(), c.data)
 			if err != nil || info.Mode.Perm() != 0o700 {
 				t.Errorf("data directory: mode %v, %v, want 0700", info.Mode, err)

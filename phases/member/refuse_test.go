@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -16,7 +15,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/etcd"
+	"github.com/hactl/hactl/etcd/etcdtest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/kube"
 	"github.com/hactl/hactl/phases/member"
@@ -67,19 +68,19 @@ func refusals() map[string]refusal {
 		},
 		"DataOfRemoved": {
 			reason: "the data is of a member that was removed from this cluster",
-			set:    func(t *testing.T, _ *world, n *node) { put(t, n, segment, walOf(0xbad, clusterA)) },
+			set:    func(t *testing.T, _ *world, n *node) { put(t, n, segment, etcdtest.LogHead(0xbad, clusterA)) },
 			code:   phases.CodeUnsafe, within: soon,
 		},
 		"DataOfOther": {
 			reason: "the data is of another cluster",
-			set:    func(t *testing.T, _ *world, n *node) { put(t, n, segment, walOf(0xbad, 0xabc)) },
+			set:    func(t *testing.T, _ *world, n *node) { put(t, n, segment, etcdtest.LogHead(0xbad, 0xabc)) },
 			code:   phases.CodeUnsafe, within: soon,
 		},
 		"DataNotOurs": {
 			reason: "the member was added anew, and older data is still there",
 			set: func(t *testing.T, w *world, n *node) {
 				learner(t, w, 2)
-				put(t, n, segment, walOf(0xbad, clusterA))
+				put(t, n, segment, etcdtest.LogHead(0xbad, clusterA))
 			},
 			code: phases.CodeUnsafe, within: soon,
 		},
@@ -207,7 +208,7 @@ func TestRefused(t *testing.T) {
 			})
 		})
 	}
-	golden(t, "refusals.golden", text.Bytes())
+	goldentest.Check(t, "refusals.golden", text.Bytes())
 }
 
 // A dead member that etcd can do without is only told of.
@@ -225,27 +226,6 @@ func TestDeadButEnough(t *testing.T) {
 		}
 		if o := n.join(t.Context()); o.err != nil {
 			t.Errorf("four of four that remain make a quorum with a fifth: %v", o.err)
-		}
-	})
-}
-
-// A member dies while etcd refuses the learner for the moment.
-func TestDiesMeanwhile(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
-		w.voter(3)
-		w.voter(4)
-		n := w.node(2)
-		n.step = func(call string) error {
-			if call == "add" {
-				kill(t, w, "cp-4")
-			}
-			return nil
-		}
-		began := time.Now()
-		o := n.join(t.Context())
-		if o.err == nil || !strings.Contains(o.err.Error(), "cp-4 at "+peer(4)) || time.Since(began) > soon {
-			t.Errorf("want the dead member within seconds, got %v after %s", o.err, time.Since(began))
 		}
 	})
 }
@@ -295,7 +275,7 @@ func TestLimits(t *testing.T) {
 			})
 		})
 	}
-	golden(t, "limits.golden", text.Bytes())
+	goldentest.Check(t, "limits.golden", text.Bytes())
 }
 
 // TestQueue: whose Lease is honoured, and for how long.

@@ -17,6 +17,7 @@ import (
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/kube"
+	"github.com/hactl/hactl/phases/membership"
 	"github.com/hactl/hactl/phases/wait"
 	"github.com/hactl/hactl/templates/staticpod"
 )
@@ -26,7 +27,7 @@ import (
 type RemoveTask struct {
 	Files    host.Files
 	API      kube.API // as administrator; nil if there is no way to ask
-	Etcd     Dial
+	Etcd     membership.Dial
 	NodeName string
 	Timeouts config.Timeouts
 	Dir      string // of the manifests
@@ -100,7 +101,7 @@ func (t *RemoveTask) identify(ctx context.Context) (*identity, error) {
 	}
 	id.cluster, _ = staticpod.Flag(pod, "initial-cluster")
 	id.client, _ = staticpod.Flag(pod, "advertise-client-urls")
-	data, err := walFile(ctx, t.Files, walOf(pod, t.DataDir))
+	data, err := membership.LogFile(ctx, t.Files, walOf(pod, t.DataDir))
 	state, _ := staticpod.Flag(pod, "initial-cluster-state")
 	id.nothing = data == "" && state != etcd.StateExisting && len(etcd.InitialPeers(id.cluster)) == 1
 	return id, err
@@ -128,14 +129,14 @@ func observeRemove(ctx context.Context, t *RemoveTask) (phases.State, error) {
 		return phases.Done, nil
 	}
 	v, err := t.look(ctx, *id)
-	if err == nil && v.own == nil {
+	if err == nil && v.Own == nil {
 		return phases.Done, nil
 	}
 	return phases.Missing, nil // what an error means is decided in Apply
 }
 
 // look asks every endpoint that the cluster or the manifest names.
-func (t *RemoveTask) look(ctx context.Context, id identity) (v view, err error) {
+func (t *RemoveTask) look(ctx context.Context, id identity) (v membership.View, err error) {
 	endpoints := t.endpoints(ctx, id)
 	if len(endpoints) == 0 {
 		return v, etcd.ErrUnreachable
@@ -145,11 +146,11 @@ func (t *RemoveTask) look(ctx context.Context, id identity) (v view, err error) 
 		return v, err
 	}
 	defer func() { err = errors.Join(err, hangUp()) }()
-	if v, err = inspect(ctx, cluster, t.Timeouts.Etcd); err != nil {
+	if v, err = membership.Inspect(ctx, cluster, t.Timeouts.Etcd, words()); err != nil {
 		return v, err
 	}
-	if i := slices.IndexFunc(v.members, id.is); i >= 0 {
-		v.own = &v.members[i]
+	if i := slices.IndexFunc(v.Members, id.is); i >= 0 {
+		v.Own = &v.Members[i]
 	}
 	return v, nil
 }
@@ -170,10 +171,10 @@ func (t *RemoveTask) endpoints(ctx context.Context, id identity) []string {
 	}
 	more := strings.Split(id.client, ",")
 	for _, p := range append(etcd.InitialPeers(id.cluster), id.peers...) {
-		more = append(more, etcd.ClientURL(hostOf(p)))
+		more = append(more, etcd.ClientURL(etcd.HostOf(p)))
 	}
 	for _, u := range more {
-		if hostOf(u) != "" && !slices.ContainsFunc(list, func(have string) bool { return sameHost(have, u) }) {
+		if etcd.HostOf(u) != "" && !slices.ContainsFunc(list, func(have string) bool { return sameHost(have, u) }) {
 			list = append(list, u)
 		}
 	}
@@ -192,26 +193,25 @@ func applyRemove(ctx context.Context, t *RemoveTask) error {
 	if err != nil {
 		return t.unlessForced(ctx, t.cannotAsk(err))
 	}
-	if v.own == nil {
+	if v.Own == nil {
 		t.settled = true
 		return nil
 	}
-	if err := v.report.MayRemove(v.own.ID); err != nil {
+	if err := v.Report.MayRemove(v.Own.ID); err != nil {
 		return t.unlessForced(ctx, t.unsafe(v, err))
 	}
 	return t.remove(ctx, v)
 }
 
 // remove asks the members that stay: the one that goes stops answering.
-func (t *RemoveTask) remove(ctx context.Context, v view) (err error) {
-	cluster, hangUp, err := t.Etcd(ctx, v.survivors())
+func (t *RemoveTask) remove(ctx context.Context, v membership.View) (err error) {
+	cluster, hangUp, err := t.Etcd(ctx, survivors(v))
 	if err != nil {
 		return t.unlessForced(ctx, t.cannotAsk(err))
 	}
 	defer func() { err = errors.Join(err, hangUp()) }()
-	err = wait.For(ctx, t.Timeouts.Etcd, wait.Condition{
-		What: "the other etcd members confirm that this node's is gone", LimitName: limitEtcd,
-		Check: func(ctx context.Context) (bool, string, error) { return t.removed(ctx, cluster, v.own.ID) },
+	err = membership.Remove(ctx, cluster, membership.Removal{
+		ID: v.Own.ID, What: "the other etcd members confirm that this node's is gone", Limit: t.Timeouts.Etcd,
 	})
 	var late *wait.TimeoutError
 	switch {
@@ -223,31 +223,18 @@ func (t *RemoveTask) remove(ctx context.Context, v view) (err error) {
 		return err
 	}
 	t.settled = true
-	if !v.own.Learner {
-		n := etcd.Voters(v.members)
+	if !v.Own.Learner {
+		n := etcd.Voters(v.Members)
 		phases.Report(ctx, etcd.DescribeChange(n, n-1))
 	}
 	return nil
 }
 
-func (t *RemoveTask) removed(ctx context.Context, cluster etcd.Cluster, id uint64) (bool, string, error) {
-	err := cluster.Remove(ctx, id)
-	var members []etcd.Member
-	if err == nil {
-		members, err = cluster.Members(ctx)
-	}
-	if etcd.Transient(err) {
-		return false, err.Error(), nil
-	}
-	gone := !slices.ContainsFunc(members, func(m etcd.Member) bool { return m.ID == id })
-	return err == nil && gone, "it is still listed", err
-}
-
 // survivors are the client URLs of the members that stay and answer.
-func (v view) survivors() []string {
+func survivors(v membership.View) []string {
 	var list []string
-	for _, m := range v.report.Members {
-		if m.ID != v.own.ID && m.Err == nil && !m.Learner {
+	for _, m := range v.Report.Members {
+		if m.ID != v.Own.ID && m.Err == nil && !m.Learner {
 			list = append(list, m.ClientURLs...)
 		}
 	}
@@ -265,7 +252,7 @@ func (t *RemoveTask) unlessForced(ctx context.Context, refusal *phases.Fault) er
 }
 
 // unsafe refuses a removal that the cluster would not survive.
-func (t *RemoveTask) unsafe(v view, err error) *phases.Fault {
+func (t *RemoveTask) unsafe(v membership.View, err error) *phases.Fault {
 	if errors.Is(err, etcd.ErrLastVoter) {
 		return &phases.Fault{
 			What:  t.NodeName + " holds the only voting member of etcd: with it goes all that the cluster stores",
@@ -273,15 +260,15 @@ func (t *RemoveTask) unsafe(v view, err error) *phases.Fault {
 			Exit:  phases.CodeUnsafe,
 		}
 	}
-	all, healthy := v.report.Voters()
-	dead := etcd.Others(v.report.Dead(), v.own.ID)
+	all, healthy := v.Report.Voters()
+	dead := etcd.Others(v.Report.Dead(), v.Own.ID)
 	f := &phases.Fault{
 		What: fmt.Sprintf("without %s etcd would lose its quorum: %d of %d voting members answer", t.NodeName, healthy, all),
 		Why:  fmt.Errorf("no answer from %s: %w", etcd.Describe(dead...), err),
 		Exit: phases.CodeUnsafe,
 	}
 	for _, m := range dead {
-		f.Fixes = append(f.Fixes, "bring "+m.Name+" back, or take it out first: "+removal(m))
+		f.Fixes = append(f.Fixes, "bring "+m.Name+" back, or take it out first: "+words().Removal(m))
 	}
 	f.Fixes = append(f.Fixes, "to reset all the same, which stops the API of the whole cluster: hactl reset --force")
 	return f

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 
+	"github.com/hactl/hactl/config/goldentest"
+	"github.com/hactl/hactl/etcd/etcdtest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/member"
 )
@@ -44,7 +46,7 @@ func alone(t *testing.T, w *world) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	put(t, n, segment, walOf(list[0].ID, clusterA))
+	put(t, n, segment, etcdtest.LogHead(list[0].ID, clusterA))
 	return n
 }
 
@@ -212,7 +214,7 @@ func TestRemoveRefused(t *testing.T) {
 			})
 		})
 	}
-	golden(t, "remove-refusals.golden", text.Bytes())
+	goldentest.Check(t, "remove-refusals.golden", text.Bytes())
 }
 
 // TestRemoveKilled: a reset that ends at any call is finished by the next.

@@ -2,11 +2,11 @@ package member_test
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +19,7 @@ import (
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/etcd"
+	"github.com/hactl/hactl/etcd/etcdtest"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/kube"
@@ -30,7 +31,7 @@ const (
 	manifest = dir + "/etcd.yaml"
 	wal      = "/var/lib/etcd/member/wal"
 	segment  = wal + "/0000000000000000-0000000000000000.wal"
-	clusterA = 0xcdf818194e3a8c32 // that of etcd.Memory
+	clusterA = etcdtest.MemoryClusterID
 )
 
 // world is a cluster whose first node, cp-1, runs etcd.
@@ -205,40 +206,17 @@ func (n *node) boot(ctx context.Context, pod *corev1.Pod) error {
 	}
 	if _, none := n.Stat(ctx, segment); errors.Is(none, fs.ErrNotExist) {
 		told, _ := staticpod.Flag(pod, "initial-cluster")
-		if len(strings.Split(told, ",")) != len(members) {
-			return errors.New("member count is unequal")
+		if err := etcdtest.FirstStart(told, members); err != nil {
+			return err
 		}
-		for _, m := range members {
-			if m.HasPeer(peer(n.n)) {
-				err = n.Memory.WriteFile(ctx, segment, walOf(m.ID, clusterA), 0o600)
-			} else if !strings.Contains(told, m.PeerURLs[0]) {
-				return errors.New("unmatched member")
-			}
-		}
+		i := slices.IndexFunc(members, func(o etcd.Member) bool { return o.HasPeer(peer(n.n)) })
+		err = n.Memory.WriteFile(ctx, segment, etcdtest.LogHead(members[i].ID, clusterA), 0o600)
 	}
 	if err := errors.Join(err, n.w.etcd.Start(peer(n.n), n.name())); err != nil {
 		return err
 	}
 	n.w.pod(n.name(), n.n)
 	return n.w.etcd.Sync(n.name())
-}
-
-// walOf is the head of a write-ahead log; etcd.TestReadOwner reads a real one.
-func walOf(id, clusterID uint64) []byte {
-	meta := binary.AppendUvarint([]byte{1 << 3}, id)
-	meta = binary.AppendUvarint(append(meta, 2<<3), clusterID)
-	record := append([]byte{1 << 3, 1, 2 << 3, 0, 3<<3 | 2, byte(len(meta))}, meta...)
-	return append(frame([]byte{1 << 3, 4, 2 << 3, 0}), frame(record)...)
-}
-
-// frame writes a record with its length and padding.
-func frame(record []byte) []byte {
-	pad := (8 - len(record)%8) % 8
-	head := uint64(len(record))
-	if pad > 0 {
-		head |= uint64(0x80|pad) << 56
-	}
-	return append(binary.LittleEndian.AppendUint64(nil, head), append(record, make([]byte, pad)...)...)
 }
 
 // api and cluster are the ports as this node's hactl sees them.
@@ -336,18 +314,7 @@ func (w *world) members() string {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	var words []string
-	for _, m := range list {
-		name, role := m.Name, "voter"
-		if !m.Started() {
-			name = "-"
-		}
-		if m.Learner {
-			role = "learner"
-		}
-		words = append(words, name+" "+role)
-	}
-	return strings.Join(words, ", ")
+	return etcdtest.Roles(list)
 }
 
 func exists(t *testing.T, files host.Files, path string) bool {

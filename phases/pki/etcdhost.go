@@ -6,11 +6,12 @@ import (
 	"strings"
 
 	"github.com/hactl/hactl/certs"
+	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
 )
 
 // fromEtcdHost is how a host gets what it needs to join an etcd cluster.
-const fromEtcdHost = "on the first etcd host: hactl etcd credentials export --for-member %s=%s --directory DIR, then copy what is in DIR to %s here"
+const fromEtcdHost = "on the first etcd host: hactl etcd credentials export --for-member %s=%s, and here with that archive: hactl etcd credentials import FILE%s"
 
 // EtcdHostPhase makes what the first host of an etcd cluster needs that has
 // hosts of its own: the CA, the host's certificates, and that of the API
@@ -88,7 +89,11 @@ func checkEtcdCA(ctx context.Context, t *Task) error {
 	if err != nil {
 		return err
 	}
-	bring := fmt.Sprintf(fromEtcdHost, t.NodeName, t.AdvertiseAddress, t.Dir)
+	dir := ""
+	if t.Dir != config.DefaultCertsDir {
+		dir = " --cert-dir " + t.Dir
+	}
+	bring := fmt.Sprintf(fromEtcdHost, t.NodeName, t.AdvertiseAddress, dir)
 	if p.Cert == nil {
 		return &phases.Fault{
 			What:  t.path(ca.cert()) + " is missing on this host: it is the etcd cluster's",

@@ -73,6 +73,29 @@ func items() []item {
 	}
 }
 
+// KeyFiles are the private keys that Phase makes where they are not there.
+func KeyFiles(t *Task) []string {
+	files := OwnKeyFiles(t)
+	for _, it := range items() {
+		if it.authority() && it.skip(t) == "" {
+			files = append(files, t.path(it.key()))
+		}
+	}
+	return append(files, t.path(accountKey))
+}
+
+// OwnKeyFiles are the private keys that JoinPhase makes where they are not
+// there.
+func OwnKeyFiles(t *Task) []string {
+	var files []string
+	for _, it := range items() {
+		if !it.authority() && it.skip(t) == "" {
+			files = append(files, t.path(it.key()))
+		}
+	}
+	return files
+}
+
 // lookup returns the item of that name; ok is false if there is none.
 func lookup(name string) (it item, ok bool) {
 	for _, it := range items() {

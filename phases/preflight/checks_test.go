@@ -3,13 +3,10 @@ package preflight
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,11 +14,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/hactl/hactl/config/goldentest"
 	"github.com/hactl/hactl/phases/cri"
 	"github.com/hactl/hactl/phases/host"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 type scenario struct {
 	reason string
@@ -60,23 +56,7 @@ func TestChecks(t *testing.T) {
 			words.WriteString("\n")
 		}
 	}
-	golden(t, filepath.Join("testdata", "failures.golden"), words.String())
-}
-
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s: -want +got:\n%s", path, diff)
-	}
+	goldentest.Check(t, "failures.golden", words.String())
 }
 
 func machineScenarios() []scenario {

@@ -12,8 +12,9 @@ import (
 // allChecks is the word for every check. It stands alone.
 const allChecks = "all"
 
-// others are kubeadm's names that no check of this run may have: a script
-// that sets them for join or upgrade as well makes no mistake
+// others are names that no check of this run may have, most of them
+// kubeadm's: a script that sets them for join or upgrade as well makes no
+// mistake
 // (kubeadm v1.37 cmd/kubeadm/app/preflight and phases/upgrade).
 func others() []string {
 	return []string{
@@ -30,6 +31,7 @@ func others() []string {
 		"HTTPProxyCIDR", "CoreDNSUnsupportedPlugins", "CoreDNSMigration", "CreateJob",
 		"ControlPlaneNodesReady", "StaticPodManifest", "ControlPlaneEndpoint", imagePull,
 		"SystemVerification", "Swap", // of nodes, not of hosts that run etcd only
+		"LoadBalancer", // hactl's own, of init only
 	}
 }
 

@@ -56,6 +56,21 @@ func ConfigPhase() phases.Phase[Task] {
 					"Role and RoleBinding kube-system/" + kubeletRole,
 				},
 			}, kubeletObjects),
+			objectsPhase(phases.Phase[Task]{
+				Name:  "hactl",
+				Title: "keep hactl's own configuration",
+				Writes: []string{
+					"ConfigMap kube-system/" + ownConfigMap,
+					"Role and RoleBinding kube-system/" + ownRole,
+				},
+				Hidden: true,
+				Skip: func(t *Task) string {
+					if t.Cluster.LoadBalancer == nil {
+						return "the configuration has no loadBalancer" // what the cluster has stays
+					}
+					return ""
+				},
+			}, ownObjects),
 		},
 	}
 }

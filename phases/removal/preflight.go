@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -44,7 +43,7 @@ func preflight(ctx context.Context, t *Task) error {
 	t.Result.Members, t.Result.VotersBefore, t.Result.VotersAfter = own, voters, voters
 	t.Result.Worker = node != nil && len(own) == 0 && !isControlPlane(node)
 	for _, m := range own {
-		if slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(t.Here, hostOf(u)) }) {
+		if slices.ContainsFunc(m.PeerURLs, func(u string) bool { return slices.Contains(t.Here, etcd.HostOf(u)) }) {
 			return t.isHere()
 		}
 	}
@@ -208,16 +207,7 @@ func title(m etcd.Member) string {
 	if m.Started() || len(m.PeerURLs) == 0 {
 		return m.Name
 	}
-	return hostOf(m.PeerURLs[0]) + " (never started)"
-}
-
-// hostOf is the host of a URL, an address in its shortest form.
-func hostOf(text string) string {
-	u, err := url.Parse(text)
-	if err != nil {
-		return ""
-	}
-	return canonical(u.Hostname())
+	return etcd.HostOf(m.PeerURLs[0]) + " (never started)"
 }
 
 func canonical(host string) string {

@@ -6,7 +6,6 @@ package removal
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,6 +13,7 @@ import (
 	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/kube"
+	"github.com/hactl/hactl/phases/membership"
 	"github.com/hactl/hactl/phases/wait"
 )
 
@@ -117,7 +117,7 @@ func (t *Task) owns(m etcd.Member) bool {
 		return false
 	}
 	for _, u := range m.PeerURLs {
-		host := hostOf(u)
+		host := etcd.HostOf(u)
 		if host != "" && host == canonical(t.Name) {
 			return !m.Started()
 		}
@@ -154,7 +154,7 @@ func (t *Task) members(ctx context.Context) (list []etcd.Member, err error) {
 		What: "etcd tells its members", LimitName: "timeouts.etcdAPICall",
 		Check: func(ctx context.Context) (bool, string, error) {
 			list, err = t.Etcd.Members(ctx)
-			if errors.Is(err, etcd.ErrNoQuorum) || errors.Is(err, etcd.ErrUnreachable) {
+			if etcd.Transient(err) {
 				return false, err.Error(), nil // an election may be under way
 			}
 			return err == nil, "", err
@@ -177,28 +177,20 @@ func removeMember(ctx context.Context, t *Task) error {
 		}
 	}
 	if before, after := t.Result.VotersBefore, t.Result.VotersAfter; before != after {
-		phases.Report(ctx, fmt.Sprintf("etcd: %d → %d voting members, failure tolerance %d → %d",
-			before, after, etcd.Tolerance(before), etcd.Tolerance(after)))
+		phases.Report(ctx, etcd.DescribeChange(before, after))
 	}
 	return nil
 }
 
-// remove takes one member out. The removal of a leader ends its term, so it
-// may take a second try.
+// remove takes one member out.
 func (t *Task) remove(ctx context.Context, m etcd.Member) error {
-	return wait.For(ctx, t.EtcdLimit, wait.Condition{
-		What: "etcd takes out the member " + title(m), LimitName: "timeouts.etcdAPICall",
-		Check: func(ctx context.Context) (bool, string, error) {
-			err := t.Etcd.Remove(ctx, m.ID)
-			switch {
-			case errors.Is(err, etcd.ErrQuorum), errors.Is(err, etcd.ErrLastVoter):
-				return false, "", t.unsafe(m, err)
-			case errors.Is(err, etcd.ErrNoQuorum), errors.Is(err, etcd.ErrUnreachable), errors.Is(err, etcd.ErrNotConnected):
-				return false, err.Error(), nil
-			}
-			return err == nil, "", err
-		},
+	err := membership.Remove(ctx, t.Etcd, membership.Removal{
+		ID: m.ID, What: "etcd takes out the member " + title(m), Limit: t.EtcdLimit,
 	})
+	if errors.Is(err, etcd.ErrQuorum) || errors.Is(err, etcd.ErrLastVoter) {
+		return t.unsafe(m, err)
+	}
+	return err
 }
 
 // node is the Node object with the name of the task.

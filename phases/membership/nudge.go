@@ -1,4 +1,4 @@
-package member
+package membership
 
 import (
 	"context"
@@ -16,7 +16,7 @@ const patience = 500 * time.Millisecond
 var errSilent = errors.New("it serves no clients yet")
 
 // nudge starts a learner anew that waits for the answer to a request that
-// came with its first snapshot: see DESIGN.md. It does so once.
+// came with its first snapshot (phases/member/DESIGN.md). It does so once.
 type nudge struct {
 	restart func(context.Context) error // nil: never
 	since   time.Time
