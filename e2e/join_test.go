@@ -22,17 +22,19 @@ const limitRefused = 10 * time.Second
 func TestJoin(t *testing.T) {
 	lab := start(t, nodes.Options{Name: "join", ControlPlanes: 4, Workers: 1, LoadBalancers: 1})
 	cp := lab.Node("cp-1")
-	r := initialized(t, lab)
+	p := openPage(t, lab, "stacked-etcd.md")
+	p.section(t, "1. The first control plane")
+	r := p.joins(t, lab.Endpoint())
 	w := writes(t, cp, lab.Endpoint())
 	defer w.end()
-	if !t.Run("AtOnce", func(t *testing.T) { joinAtOnce(t, lab, r, "cp-2", "cp-3", "worker-1") }) {
+	if !t.Run("AtOnce", func(t *testing.T) { p.atOnce(t, "2. The others") }) {
 		return
 	}
 	network(t, lab)
 	t.Run("Members", func(t *testing.T) { healthyMembers(t, cp, "cp-1", "cp-2", "cp-3") })
 	t.Run("Again", func(t *testing.T) { joinAgain(t, lab, r, "cp-2", "worker-1") })
-	t.Run("Status", func(t *testing.T) { healthyStatus(t, cp) })
-	t.Run("OneDead", func(t *testing.T) { oneDead(t, lab, r) })
+	t.Run("Status", func(t *testing.T) { p.section(t, "3. What there is") })
+	t.Run("OneDead", func(t *testing.T) { oneDead(t, p, r) })
 	t.Run("Reset", func(t *testing.T) { resets(t, lab) })
 }
 
@@ -95,7 +97,8 @@ func resets(t *testing.T, lab *nodes.Lab) {
 
 // oneDead loses cp-3: a join is refused in seconds with the command that
 // helps, which then does.
-func oneDead(t *testing.T, lab *nodes.Lab, r initResult) {
+func oneDead(t *testing.T, p *page, r initResult) {
+	lab := p.lab
 	cp, dead := lab.Node("cp-1"), lab.Node("cp-3")
 	if err := dead.PowerOff(t.Context()); err != nil {
 		t.Fatal(err)
@@ -109,7 +112,7 @@ func oneDead(t *testing.T, lab *nodes.Lab, r initResult) {
 	}
 	t.Logf("the join was refused after %.1f s", o.took.Seconds())
 	healthyMembers(t, cp, "cp-1", "cp-2", "cp-3")
-	remove(t, cp, "cp-3")
+	p.section(t, "When a control plane is lost")
 	healthyMembers(t, cp, "cp-1", "cp-2")
 	t.Run("DryRun", func(t *testing.T) { dryJoinTellsAll(t, lab.Node("cp-4"), cp, joinCommand(r, lab.Node("cp-4"))) })
 	healthyMembers(t, cp, "cp-1", "cp-2", "cp-4")

@@ -28,6 +28,7 @@ func TestLoadBalancers(t *testing.T) {
 		lab: lab, cp: lab.Node("cp-1"), hosts: []*nodes.Node{lab.Node("lb-1"), lab.Node("lb-2")},
 		vip: nodes.SpareAddress.String(), endpoint: nodes.SpareAddress.String() + ":6443",
 	}
+	b.doc = openPage(t, lab, "load-balancer.md")
 	t.Run("FilesAccepted", b.filesAccepted)
 	t.Run("Refuses", b.refuses)
 	if !t.Run("Install", b.install) {
@@ -41,6 +42,7 @@ func TestLoadBalancers(t *testing.T) {
 	t.Run("Answers", b.answers)
 	t.Run("Failover", b.failover)
 	t.Run("Leaves", b.leaves)
+	t.Run("Nginx", b.nginx)
 }
 
 type balancers struct {
@@ -49,6 +51,7 @@ type balancers struct {
 	hosts         []*nodes.Node
 	vip, endpoint string
 	result        initResult
+	doc           *page
 }
 
 // servers are the flags that name all control planes.
@@ -141,6 +144,9 @@ func (b *balancers) install(t *testing.T) {
 		})
 	}
 	group.Wait()
+	// The lab's own file was to be replaced; on hosts without one, the page's
+	// commands do, which now add a control plane that is not there yet.
+	b.doc.section(t, "Two hosts and a virtual address")
 	if kept := must(t, b.hosts[0], "cat", "/etc/haproxy/haproxy.cfg.before-hactl"); !strings.Contains(kept, "backend control-planes") {
 		t.Errorf("the lab's own file is not kept:\n%s", kept)
 	}
@@ -187,11 +193,8 @@ func (b *balancers) leavesWhatRuns(t *testing.T) {
 
 // init makes the cluster behind the address.
 func (b *balancers) init(t *testing.T) {
-	o := hactl(t, b.cp, "init", "--control-plane-endpoint", b.endpoint, "--upload-certs", "--pod-network-cidr", podCIDR, "-o", "json")
-	if o.code != 0 {
-		t.Fatalf("exit code %d\n%s%s", o.code, o.stdout, o.stderr)
-	}
-	result(t, o.stdout, &b.result)
+	b.doc.section(t, "The cluster behind it")
+	b.result = b.doc.joins(t, b.endpoint)
 	network(t, b.lab)
 	b.check(t, check{want: "good", address: b.endpoint, more: []string{b.among()}})
 }
@@ -199,31 +202,7 @@ func (b *balancers) init(t *testing.T) {
 // sync gives the hosts a kubeconfig that may read one object, and lets them
 // follow the control planes: nobody edits a list any more.
 func (b *balancers) sync(t *testing.T) {
-	const rights = `apiVersion: rbac.authorization.k8s.io/v1
-kind: Role
-metadata: {namespace: default, name: hactl-lb}
-rules:
-- {apiGroups: [discovery.k8s.io], resources: [endpointslices], resourceNames: [kubernetes], verbs: [get, list, watch]}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {namespace: default, name: hactl-lb}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: hactl-lb}
-subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: hactl-lb}]
-`
-	if err := b.cp.WriteFile(t.Context(), "/tmp/rights.yaml", []byte(rights), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	kubectl(t, b.cp, "apply", "-f", "/tmp/rights.yaml")
-	kubeconfig := must(t, b.cp, "hactl", "kubeconfig", "user", "--client-name", "hactl-lb") + "\n"
-	for _, n := range b.hosts {
-		if err := n.WriteFile(t.Context(), "/etc/hactl/lb.conf", []byte(kubeconfig), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if o := hactl(t, n, "lb", "install", "haproxy", "--endpoint="+b.endpoint, "--kubeconfig=/etc/hactl/lb.conf", "--sync"); o.code != 0 {
-			t.Fatalf("%s: exit code %d\n%s%s", n.Name(), o.code, o.stdout, o.stderr)
-		}
-	}
+	b.doc.section(t, "Following the control planes")
 	b.lists(t, "cp-1")
 	// kubectl ends when its connection does: a reload must not cut it.
 	must(t, b.cp, "systemd-run", "-q", "--unit=watching", "--setenv="+admin, "kubectl", "get", "configmaps", "-A", "--watch")
@@ -237,6 +216,7 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: hactl-lb}]
 		t.Errorf("a connection from before the join is gone: %s\n%s", o.stdout, must(t, b.cp, "journalctl", "-u", "watching", "-o", "cat", "-n", "5"))
 	}
 	must(t, b.cp, "systemctl", "stop", "watching")
+	b.doc.section(t, "Checking any balancer")
 	r := b.check(t, check{want: "good", address: b.endpoint, more: []string{b.among()}})
 	for _, s := range r.Backends {
 		if s.Connections == 0 {
@@ -327,4 +307,11 @@ func (b *balancers) leaves(t *testing.T) {
 	if log := must(t, b.hosts[0], "journalctl", "-u", "hactl-lb-sync", "-o", "cat"); !strings.Contains(log, "10.77.0.22") {
 		t.Errorf("the log does not tell who came and went:\n%s", log)
 	}
+}
+
+// nginx takes the place of HAProxy on one host.
+func (b *balancers) nginx(t *testing.T) {
+	must(t, b.hosts[0], "systemctl", "disable", "--now", "hactl-lb-sync", "keepalived", "haproxy")
+	b.doc.section(t, "nginx")
+	must(t, b.cp, "curl", "-sfk", "https://"+b.hosts[0].Address().String()+":6443/readyz")
 }

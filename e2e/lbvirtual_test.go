@@ -5,7 +5,6 @@ package e2e
 import (
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -23,20 +22,7 @@ func TestVirtualAddress(t *testing.T) {
 		addresses = append(addresses, n.Address().String())
 	}
 	among := "--balancer=" + strings.Join(addresses, ",")
-	var group sync.WaitGroup
-	for _, n := range b.hosts {
-		group.Go(func() {
-			for _, args := range [][]string{
-				append([]string{"lb", "install", "haproxy", "--endpoint=" + b.endpoint}, b.servers()...),
-				{"lb", "install", "keepalived", "--endpoint=" + b.endpoint, among},
-			} {
-				if o := hactl(t, n, args...); o.code != 0 {
-					t.Errorf("%s: exit code %d\n%s%s", n.Name(), o.code, o.stdout, o.stderr)
-				}
-			}
-		})
-	}
-	group.Wait()
+	openPage(t, lab, "load-balancer.md").section(t, "Without extra hosts")
 	o := hactl(t, lab.Node("cp-1"), "init", "--control-plane-endpoint", b.endpoint, "--upload-certs", "--pod-network-cidr", podCIDR, "-o", "json")
 	if o.code != 0 {
 		t.Fatalf("exit code %d\n%s%s", o.code, o.stdout, o.stderr)

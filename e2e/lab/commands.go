@@ -46,6 +46,7 @@ func newUp() *cobra.Command {
 	flags := command.Flags()
 	flags.IntVar(&o.ControlPlanes, "control-planes", 1, "nodes named cp-1, cp-2, …")
 	flags.IntVar(&o.Workers, "workers", 0, "nodes named worker-1, …")
+	flags.IntVar(&o.EtcdHosts, "etcd-hosts", 0, "nodes named etcd-1, …, for etcd outside of the cluster")
 	flags.IntVar(&o.LoadBalancers, "load-balancers", 0, "nodes named lb-1, …, with HAProxy in front of the control planes")
 	command.RunE = func(command *cobra.Command, _ []string) error {
 		name, err := command.Flags().GetString("name")

@@ -26,6 +26,7 @@ type Options struct {
 	ControlPlanes int
 	Workers       int
 	LoadBalancers int
+	EtcdHosts     int
 	Keep          bool      // survives this process, until somebody calls Down
 	Progress      io.Writer // nil prints nothing
 }
@@ -95,8 +96,8 @@ func (l *Lab) Name() string { return l.name }
 // Versions names the releases that the lab's nodes run.
 func (l *Lab) Versions() build.Versions { return l.record.Artifacts.Versions }
 
-// Nodes lists the nodes: control planes, workers, load balancers, and then
-// those that were added.
+// Nodes lists the nodes: control planes, workers, etcd hosts, load balancers,
+// and then those that were added.
 func (l *Lab) Nodes() []*Node {
 	l.mu.Lock()
 	defer l.mu.Unlock()

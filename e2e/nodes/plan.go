@@ -19,6 +19,7 @@ const (
 	ControlPlane Role = "cp"     // containerd and kubelet
 	Worker       Role = "worker" // the same; only tests treat it differently
 	LoadBalancer Role = "lb"     // HAProxy in front of the control planes
+	EtcdHost     Role = "etcd"   // as a worker; for etcd outside of the cluster
 )
 
 // Every lab uses the same addresses: no two labs can see each other.
@@ -35,6 +36,7 @@ var blocks = map[Role]struct{ first, count int }{
 	LoadBalancer: {11, 9},
 	ControlPlane: {21, 79},
 	Worker:       {101, 100},
+	EtcdHost:     {201, 50},
 }
 
 // SpareAddress is an address that no node ever has, for virtual IP addresses.
@@ -61,12 +63,22 @@ func address(role Role, number int) (netip.Addr, error) {
 	return netip.AddrFrom4(ip), nil
 }
 
+// AddressOf is the address of the node of that name, in every lab that has
+// one.
+func AddressOf(name string) (netip.Addr, error) {
+	role, number, err := parseName(name)
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	return address(role, number)
+}
+
 // parseName splits a node's name into its role and number.
 func parseName(name string) (Role, int, error) {
 	role, digits, _ := strings.Cut(name, "-")
 	number, err := strconv.Atoi(digits)
 	if err != nil || strconv.Itoa(number) != digits {
-		return "", 0, fmt.Errorf("node name %q: want cp-1, worker-1, lb-1 or the like", name)
+		return "", 0, fmt.Errorf("node name %q: want cp-1, worker-1, etcd-1, lb-1 or the like", name)
 	}
 	_, err = address(Role(role), number)
 	return Role(role), number, err
@@ -88,7 +100,7 @@ func (o Options) plan() ([]string, error) {
 	for _, part := range []struct {
 		role  Role
 		count int
-	}{{ControlPlane, o.ControlPlanes}, {Worker, o.Workers}, {LoadBalancer, o.LoadBalancers}} {
+	}{{ControlPlane, o.ControlPlanes}, {Worker, o.Workers}, {EtcdHost, o.EtcdHosts}, {LoadBalancer, o.LoadBalancers}} {
 		if part.count < 0 {
 			return nil, fmt.Errorf("%d nodes of role %s", part.count, part.role)
 		}

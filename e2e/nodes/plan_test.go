@@ -18,6 +18,7 @@ func TestPlan(t *testing.T) {
 		"Usual":   {Options{ControlPlanes: 2, Workers: 1, LoadBalancers: 1}, []string{"cp-1", "cp-2", "worker-1", "lb-1"}, "control planes first"},
 		"Nothing": {Options{}, nil, "a lab without nodes is a mistake"},
 		"TooMany": {Options{LoadBalancers: 10}, nil, "there are nine addresses for load balancers"},
+		"Etcd":    {Options{ControlPlanes: 1, EtcdHosts: 2, LoadBalancers: 1}, []string{"cp-1", "etcd-1", "etcd-2", "lb-1"}, "etcd outside of the cluster"},
 		"Below":   {Options{ControlPlanes: 1, Workers: -1}, nil, "a negative number is a mistake"},
 	}
 	for name, tc := range tests {
