@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
+	"github.com/hactl/hactl/e2e/machine"
 	"github.com/hactl/hactl/e2e/nodes"
 )
 
@@ -97,10 +98,10 @@ func measureAll(ctx context.Context, o options) (r record, err error) {
 	if err := b.install(ctx); err != nil {
 		return r, err
 	}
-	if r.Machine, err = thisMachine(); err != nil {
+	if r.Machine, err = machine.This(); err != nil {
 		return r, err
 	}
-	if r.Versions, err = versions(ctx, lab); err != nil {
+	if r.Versions, err = machine.Versions(ctx, lab); err != nil {
 		return r, err
 	}
 	for n := range o.warmUp + o.pairs {

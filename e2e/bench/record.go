@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"github.com/hactl/hactl/e2e/machine"
+)
 
 // A tool is one of the two that are compared.
 type tool string
@@ -21,14 +25,11 @@ const (
 // record is everything that was measured, as it is kept in JSON. It holds no
 // output of the tools, because that has keys and tokens in it.
 type record struct {
-	Machine  machine
-	Versions []version
+	Machine  machine.Machine
+	Versions []machine.Version
 	Commands []string // as they were run, without what is secret in them
 	Pairs    []pair
 }
-
-// version is one line of the list of versions.
-type version struct{ Of, Is string }
 
 // pair is what was measured next to each other in time.
 type pair struct {

@@ -152,12 +152,7 @@ func timeByGroup(c command, rest string) func(yield func(string, float64) bool) 
 
 // circumstances are what the numbers depend on.
 func (r record) circumstances(b *strings.Builder) {
-	m := r.Machine
-	groups := 1
-	if m.CgroupV2 {
-		groups = 2
-	}
-	fmt.Fprintf(b, "\n## Measured with\n\n- %d processors (%s), %.0f GB of memory, Linux %s, cgroup v%d; all nodes on this one machine\n", m.Processors, m.Processor, float64(m.Memory)/(1<<30), m.Kernel, groups)
+	fmt.Fprintf(b, "\n## Measured with\n\n- %s; all nodes on this one machine\n", r.Machine)
 	for _, v := range r.Versions {
 		fmt.Fprintf(b, "- %s %s\n", v.Of, v.Is)
 	}

@@ -1,15 +1,14 @@
 package main
 
 import (
-	"flag"
-	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-)
 
-var update = flag.Bool("update", false, "write the golden file anew")
+	"github.com/hactl/hactl/config/goldentest"
+	"github.com/hactl/hactl/e2e/machine"
+)
 
 // made is a cluster in which everything takes slow times as long.
 func made(of tool, how mode, slow float64) cluster {
@@ -31,8 +30,8 @@ func made(of tool, how mode, slow float64) cluster {
 
 func madeRecord() record {
 	r := record{
-		Machine:  machine{Processor: "Example 1000", Processors: 2, Memory: 8 << 30, Kernel: "6.1.0"},
-		Versions: []version{{"Kubernetes", "v1.37.1"}, {"hactl", "v0.1.0"}},
+		Machine:  machine.Machine{Processor: "Example 1000", Processors: 2, Memory: 8 << 30, Kernel: "6.1.0"},
+		Versions: []machine.Version{{Of: "Kubernetes", Is: "v1.37.1"}, {Of: "hactl", Is: "v0.1.0"}},
 		Commands: []string{"hactl init -o json", "kubeadm init"},
 	}
 	for _, noise := range []float64{1, 1.2, 0.9} {
@@ -45,20 +44,7 @@ func madeRecord() record {
 }
 
 func TestReport(t *testing.T) {
-	const golden = "testdata/report.golden"
-	got := report(madeRecord())
-	if *update {
-		if err := write(golden, []byte(got)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("-want +got (-update writes it anew)\n%s", diff)
-	}
+	goldentest.Check(t, "report.golden", report(madeRecord()))
 }
 
 func TestReportOfBusyMachine(t *testing.T) {

@@ -1,4 +1,6 @@
-package main
+// Package machine says what measurements in the lab depend on: the machine and
+// the versions of the programs. It changes nothing.
+package machine
 
 import (
 	"bytes"
@@ -15,8 +17,8 @@ import (
 	"github.com/hactl/hactl/e2e/nodes"
 )
 
-// machine is what the numbers depend on.
-type machine struct {
+// Machine is what the numbers depend on.
+type Machine struct {
 	Processor  string
 	Processors int
 	Memory     int64 // bytes
@@ -24,8 +26,9 @@ type machine struct {
 	CgroupV2   bool
 }
 
-func thisMachine() (machine, error) {
-	m := machine{Processors: runtime.NumCPU(), Processor: runtime.GOARCH}
+// This looks at the machine that the program runs on.
+func This() (Machine, error) {
+	m := Machine{Processors: runtime.NumCPU(), Processor: runtime.GOARCH}
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {
 		return m, err
@@ -66,9 +69,21 @@ func fieldOf(text, key string) string {
 	return ""
 }
 
-// versions asks the programs on a node.
-func versions(ctx context.Context, lab *nodes.Lab) ([]version, error) {
-	list := []version{{"Kubernetes", lab.Versions().Kubernetes}, {"etcd", lab.Versions().Etcd}}
+// String is the machine in one line.
+func (m Machine) String() string {
+	groups := 1
+	if m.CgroupV2 {
+		groups = 2
+	}
+	return fmt.Sprintf("%d processors (%s), %.0f GB of memory, Linux %s, cgroup v%d", m.Processors, m.Processor, float64(m.Memory)/(1<<30), m.Kernel, groups)
+}
+
+// Version is one line of a list of versions.
+type Version struct{ Of, Is string }
+
+// Versions asks the programs on the lab's first control plane.
+func Versions(ctx context.Context, lab *nodes.Lab) ([]Version, error) {
+	list := []Version{{"Kubernetes", lab.Versions().Kubernetes}, {"etcd", lab.Versions().Etcd}}
 	for _, p := range []struct {
 		of   string
 		argv []string
@@ -86,7 +101,7 @@ func versions(ctx context.Context, lab *nodes.Lab) ([]version, error) {
 		if p.of == "hactl" {
 			is += commit(ctx)
 		}
-		list = append(list, version{p.of, is})
+		list = append(list, Version{p.of, is})
 	}
 	return list, nil
 }
