@@ -28,6 +28,7 @@ import (
 	"github.com/hactl/hactl/phases/publish"
 	"github.com/hactl/hactl/phases/ready"
 	"github.com/hactl/hactl/phases/rootless"
+	"github.com/hactl/hactl/phases/symptom"
 	"github.com/hactl/hactl/templates/patch"
 	"github.com/hactl/hactl/templates/staticpod"
 )
@@ -137,6 +138,7 @@ func (j *joiner) controlPlane(ctx context.Context, s *Joining, set *patch.Set) {
 	}
 	if j.files == nil {
 		s.member.Forget = j.forgetPods
+		s.member.Crashed = symptom.Watch(j.runtime, member.Name)
 	}
 	s.member.Accounts = rootless.For(j.host, cl)
 	s.controlPlane.Accounts = s.member.Accounts

@@ -39,8 +39,10 @@ func mayImport(pkg string) ([]string, bool) {
 		return []string{"config", "config/kubeadm"}, true
 	case strings.HasPrefix(pkg, "templates"):
 		return []string{"config", "templates/form", "templates/staticpod", "templates/patch"}, true
-	case pkg == "phases/cri", pkg == "phases/symptom":
+	case pkg == "phases/cri":
 		return []string{"phases", "phases/host"}, true
+	case pkg == "phases/symptom": // of units and of containers
+		return []string{"phases", "phases/host", "phases/cri"}, true
 	case pkg == "phases/membership":
 		return []string{"phases", "phases/host", "phases/wait", "config", "etcd"}, true
 	case pkg == "phases/kube":

@@ -16,7 +16,7 @@ func (t *JoinTask) own() *membership.Member {
 		Name: t.NodeName, Address: t.Local.Address,
 		Files: t.Files, DataDir: t.Cluster.Etcd.Local.DataDir, LogDir: t.walDir(), MadeDataDir: t.made.dir,
 		Timeouts: t.Timeouts, ByTurns: true, Now: t.Now,
-		Machine: membership.Machine{OnDisk: t.onDisk, Put: t.put, Halt: t.vacate, Restart: t.Restart},
+		Machine: membership.Machine{OnDisk: t.onDisk, Put: t.put, Halt: t.vacate, Crashed: t.Crashed, Restart: t.Restart},
 		Words:   t.words(),
 	}
 }

@@ -24,6 +24,9 @@ type JoinTask struct {
 	// Restart ends this node's etcd, which the kubelet then starts anew. Nil
 	// means that it is never done.
 	Restart func(ctx context.Context) error
+	// Crashed returns why this node's etcd will not come up, nil while it may.
+	// Nil means that nothing tells.
+	Crashed func(ctx context.Context) error
 	// Forget ends this node's pod of etcd, whose manifest is gone, and has the
 	// kubelet know nothing of it any more. It does nothing if there is no such
 	// pod. Nil means that there never is one: a dry run.

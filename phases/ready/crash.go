@@ -16,37 +16,9 @@ import (
 	"github.com/hactl/hactl/phases/wait"
 )
 
-const (
-	// hopeless is the number of ends after which a component is taken to be
-	// broken and not only early: one that is early finds what it needs
-	// within its first tries.
-	hopeless = 3
-)
-
-// dead is the component's newest container if it has ended, else zero. One
-// that is dead already when the wait begins tells nothing: its cause may be
-// mended by now, and the kubelet has not tried again.
-func (t *Task) dead(ctx context.Context, name string) cri.Container {
-	if c, ok := t.newest(ctx, name); ok && c.State == cri.Exited {
-		return c
-	}
-	return cri.Container{}
-}
-
-// crashed returns why the component whose container is dead cannot become
-// healthy, nil if it still can.
-func (t *Task) crashed(ctx context.Context, dead cri.Container) error {
-	if dead.ID == "" || dead.Attempt+1 < hopeless {
-		return nil
-	}
-	lines, _ := t.Runtime.Logs(ctx, dead, symptom.Lines)
-	why := fmt.Errorf("%s ended %d times, last with exit code %d%s", dead.Name, dead.Attempt+1, dead.ExitCode, symptom.Tail(lines))
-	return &phases.Fault{
-		What:  dead.Name + " does not stay up",
-		Why:   why,
-		Fixes: append(symptom.Hints(lines), "then run the same command again: finished phases are kept"),
-	}
-}
+// hopeless is the number of the kubelet's ends after which it is taken to be
+// broken and not only early.
+const hopeless = 3
 
 // diagnose gives the cause of a timeout where one can be seen: a component
 // that the kubelet has not tried again since the wait began.
@@ -56,7 +28,7 @@ func (t *Task) diagnose(ctx context.Context, err error) error {
 		return err
 	}
 	for _, name := range t.names() {
-		if crash := t.crashed(ctx, t.dead(ctx, name)); crash != nil {
+		if crash := symptom.Crashed(ctx, t.Runtime, symptom.Dead(ctx, t.Runtime, name)); crash != nil {
 			return crash
 		}
 	}
@@ -66,7 +38,7 @@ func (t *Task) diagnose(ctx context.Context, err error) error {
 // status says what a person would want to know while the component is not
 // healthy: is its container there at all?
 func (t *Task) status(ctx context.Context, name string, err error) string {
-	c, ok := t.newest(ctx, name)
+	c, ok := symptom.Newest(ctx, t.Runtime, name)
 	switch {
 	case !ok:
 		return "no container yet"
@@ -84,7 +56,7 @@ var errOutlived = errors.New("a pod by an earlier manifest answers, and is about
 // about to end: one by an earlier manifest, beside which the new one cannot
 // serve yet. A runtime that does not answer tells nothing.
 func (t *Task) outlived(ctx context.Context, name string) error {
-	if c, ok := t.newest(ctx, name); ok && c.State == cri.Exited {
+	if c, ok := symptom.Newest(ctx, t.Runtime, name); ok && c.State == cri.Exited {
 		return errOutlived
 	}
 	sandboxes, err := t.Runtime.Sandboxes(ctx)
@@ -98,14 +70,6 @@ func (t *Task) outlived(ctx context.Context, name string) error {
 		return errOutlived
 	}
 	return nil
-}
-
-func (t *Task) newest(ctx context.Context, name string) (cri.Container, bool) {
-	list, err := t.Runtime.Containers(ctx, cri.Filter{Namespace: "kube-system", Name: name})
-	if err != nil || len(list) == 0 {
-		return cri.Container{}, false
-	}
-	return list[0], true
 }
 
 // kubeletCrashed returns why the kubelet cannot become healthy, nil if it

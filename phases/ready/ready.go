@@ -19,6 +19,7 @@ import (
 	"github.com/hactl/hactl/phases/cri"
 	"github.com/hactl/hactl/phases/host"
 	"github.com/hactl/hactl/phases/kube"
+	"github.com/hactl/hactl/phases/symptom"
 	"github.com/hactl/hactl/phases/wait"
 	"github.com/hactl/hactl/templates/staticpod"
 )
@@ -122,7 +123,7 @@ func (t *Task) components(ctx context.Context) ([]wait.Condition, error) {
 
 func (t *Task) component(ctx context.Context, name string, pod *corev1.Pod) wait.Condition {
 	ask := func(ctx context.Context) error { return t.Healthy(ctx, healthURL(pod)) }
-	before := t.dead(ctx, name)
+	before := symptom.Dead(ctx, t.Runtime, name)
 	if name == "kube-apiserver" {
 		// As administrator: until its first roles exist, the API server
 		// tells its health to nobody else.
@@ -139,8 +140,8 @@ func (t *Task) component(ctx context.Context, name string, pod *corev1.Pod) wait
 			if err == nil {
 				return true, "", nil
 			}
-			if dead := t.dead(ctx, name); dead.ID != before.ID {
-				if crash := t.crashed(ctx, dead); crash != nil {
+			if dead := symptom.Dead(ctx, t.Runtime, name); dead.ID != before.ID {
+				if crash := symptom.Crashed(ctx, t.Runtime, dead); crash != nil {
 					return false, "", crash
 				}
 			}
