@@ -209,9 +209,11 @@ func (b *balancers) sync(t *testing.T) {
 	reloads := b.reloads(t)
 	mustJoin(t, b.lab.Node("cp-2"), b.result)
 	b.lists(t, "cp-1", "cp-2")
-	if again := b.reloads(t); again <= reloads {
-		t.Errorf("%d reloads before the join and %d after it", reloads, again)
-	}
+	// The file is there before HAProxy has read it.
+	eventually(t, 10*time.Second, "HAProxy has read its file anew", func() (bool, string) {
+		again := b.reloads(t)
+		return again > reloads, fmt.Sprintf("%d reloads before the join and %d after it", reloads, again)
+	})
 	if o := run(t, b.cp, "systemctl", "is-active", "watching"); o.code != 0 {
 		t.Errorf("a connection from before the join is gone: %s\n%s", o.stdout, must(t, b.cp, "journalctl", "-u", "watching", "-o", "cat", "-n", "5"))
 	}
