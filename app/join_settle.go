@@ -20,6 +20,7 @@ import (
 	"github.com/hactl/hactl/phases/discovery"
 	"github.com/hactl/hactl/phases/kube"
 	"github.com/hactl/hactl/phases/publish"
+	"github.com/hactl/hactl/phases/symptom"
 )
 
 // joiner is the world of one join: the machine, and the cluster once it is
@@ -41,6 +42,8 @@ type joiner struct {
 	resumed bool
 	// members are what a dry run would make of etcd; nil in a real run.
 	members *etcd.Overlay
+	// etcdWatch counts the ends of this node's etcd; nil in a dry run.
+	etcdWatch *symptom.Watch
 }
 
 func (j *joiner) role() string {

@@ -138,7 +138,8 @@ func (j *joiner) controlPlane(ctx context.Context, s *Joining, set *patch.Set) {
 	}
 	if j.files == nil {
 		s.member.Forget = j.forgetPods
-		s.member.Crashed = symptom.Watch(j.runtime, member.Name)
+		j.etcdWatch = symptom.NewWatch(j.runtime, member.Name)
+		s.member.Crashed = j.etcdWatch.Crashed
 	}
 	s.member.Accounts = rootless.For(j.host, cl)
 	s.controlPlane.Accounts = s.member.Accounts
@@ -162,6 +163,9 @@ func (j *joiner) restartEtcd(ctx context.Context) error {
 	}
 	for _, c := range list {
 		if c.State == cri.Running {
+			if j.etcdWatch != nil {
+				j.etcdWatch.Forgive()
+			}
 			return j.runtime.StopContainer(ctx, c.ID)
 		}
 	}
