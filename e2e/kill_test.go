@@ -28,10 +28,14 @@ func (p point) String() string {
 }
 
 // points are spread over the whole run: both ends of every phase, and
-// moments inside those that write or wait.
+// moments inside those that write or wait. The last phase only prints, and
+// may be over before it can be killed.
 func points() []point {
 	var list []point
 	for _, leaf := range leaves {
+		if leaf == "show-join-command" {
+			continue
+		}
 		list = append(list, point{leaf, "started", 0})
 		switch leaf {
 		case "etcd/local", "control-plane/apiserver", "bootstrap-token", "upload-certs", "addon/coredns":
@@ -43,9 +47,7 @@ func points() []point {
 				list = append(list, point{leaf, "started", time.Duration(ms) * time.Millisecond})
 			}
 		}
-		if leaf != "show-join-command" {
-			list = append(list, point{leaf, "finished", 0})
-		}
+		list = append(list, point{leaf, "finished", 0})
 	}
 	return list
 }
