@@ -69,8 +69,9 @@ func run(ctx context.Context, o options) error {
 	if len(r.Results) > 0 {
 		fmt.Print("\n", r.table())
 	}
-	if err == nil && o.report != "" {
-		err = os.WriteFile(o.report, []byte(r.page()), 0o644)
+	// A run that somebody ends reports the faults that it came to.
+	if (err == nil || ctx.Err() != nil) && len(r.Results) > 0 && o.report != "" {
+		err = errors.Join(err, os.WriteFile(o.report, []byte(r.page()), 0o644))
 	}
 	return errors.Join(err, r.verdict())
 }
