@@ -22,7 +22,7 @@ func (r record) page() string {
 	b.WriteString(meaning)
 	r.gaps(&b)
 	r.unsurvived(&b)
-	fmt.Fprintf(&b, "\n## Run it\n\n```\nmake chaos FAULTS=%d SEED=%d\n```\n", total.count, r.Seed)
+	fmt.Fprintf(&b, "\n## Run it\n\n    make chaos FAULTS=%d SEED=%d\n", total.count, r.Seed)
 	b.WriteString(howTo)
 	fmt.Fprintf(&b, "\n## Measured with\n\n- seed %d, faults %d to %d, %.0f minutes\n- %s; all nodes on this one machine\n",
 		r.Seed, r.Results[0].Number, r.Results[len(r.Results)-1].Number, r.Took.Minutes(), r.Machine)
@@ -65,9 +65,7 @@ Each %d faults get a new cluster; the first of them happens to its init. Cluster
 const howTo = `
 It needs what the lab needs (see e2e/README.md). Which fault comes when follows from the seed, and each fault from the seed and its number alone. A failure prints the command that repeats its fault, such as:
 
-` + "```" + `
-go run ./e2e/chaos --seed 1 --from 17 --faults 1
-` + "```" + `
+    go run ./e2e/chaos --seed 1 --from 17 --faults 1
 
 The nodes' logs are kept below logs/chaos. logs/chaos.jsonl has a line for everything that happened: each fault with its parameters, each command with its exit code, each result. The components that the kubelet starts again have a back-off of 2 s at most, so that recovery is measured and not the back-off for components that end again and again. A short run with fixed seeds is part of ` + "`make test`" + `.
 `
