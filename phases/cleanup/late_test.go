@@ -109,3 +109,31 @@ func TestLateComerEnds(t *testing.T) {
 		})
 	}
 }
+
+// hurried is a runtime that is too slow for whoever does not wait for it, and
+// says so before the caller's own clock does, as gRPC servers may.
+type hurried struct{ sandboxes }
+
+type sandboxes = cri.Sandboxes
+
+func (h hurried) Sandboxes(ctx context.Context) ([]cri.Sandbox, error) {
+	if _, limited := ctx.Deadline(); limited {
+		return nil, &cri.SocketError{Socket: "unix:///run/slow.sock", Reason: cri.ErrNoAnswer}
+	}
+	return h.sandboxes.Sandboxes(ctx)
+}
+
+// TestLateComerCutShort: the end of the wait cuts a question to a busy
+// runtime short. That is no failure of the runtime.
+func TestLateComerCutShort(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t)
+		n.worker()
+		task := n.task(n.host)
+		task.Aftermath = time.Second
+		task.Runtime = hurried{task.Runtime}
+		if warnings, err := run(t.Context(), task, Phase()); err != nil || len(warnings) > 0 {
+			t.Fatalf("%v, warnings %q", err, warnings)
+		}
+	})
+}

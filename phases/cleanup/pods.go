@@ -107,7 +107,9 @@ func (t *Task) lateComer(ctx context.Context, f *found) error {
 	}
 	err := wait.For(ctx, t.Aftermath, wait.Condition{
 		What: "a pod comes that was asked for before",
-		Check: func(ctx context.Context) (bool, string, error) {
+		// With the time that the runtime takes to answer: the end of the wait
+		// must not look like a runtime that does not.
+		Check: func(context.Context) (bool, string, error) {
 			list, err := t.pods(ctx, f)
 			return len(list) > 0, "", err
 		},
