@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/hactl/hactl/config"
+	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/controlplane"
 	"github.com/hactl/hactl/phases/journal"
@@ -189,7 +189,7 @@ func orphaned(v inventory, why string) error {
 		What: "there is the data of a cluster on this machine, in " + v.data,
 		Why:  errors.New("a new cluster could not use it, or would mix with it; " + why),
 		Fixes: []string{
-			fmt.Sprintf("keep it, and begin with nothing: mv %s %s.old", v.data, v.data),
+			"keep it, and begin with nothing: " + etcd.SetAside(v.data),
 			"if it is no longer wanted: hactl reset, then the same command again",
 			"to bring that cluster up again, put its /etc/kubernetes/pki back and run: hactl init --ignore-preflight-errors=DirAvailable-" + strings.ReplaceAll(v.data, "/", "-"),
 		},

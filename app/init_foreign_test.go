@@ -52,7 +52,7 @@ func TestForeignNode(t *testing.T) {
 			}
 			w.file(file, strings.Replace(string(pod), "v1.37.1", "v1.37.2", 1), 0o600)
 		}, nil, []string{"something has changed it since", "kube-apiserver.yaml", "there is nothing to do"}},
-		"Data": {"data without anything around it", data, nil, []string{"there is the data of a cluster", "/var/lib/etcd", "mv /var/lib/etcd /var/lib/etcd.old"}},
+		"Data": {"data without anything around it", data, nil, []string{"there is the data of a cluster", "/var/lib/etcd", `mv /var/lib/etcd/member "$(mktemp -d /var/lib/etcd/backup-XXXX)"`}},
 		"Restored": {"data that the user has put there", func(w *world) {
 			alone := input()
 			alone.Only = []string{"certs"}

@@ -3,6 +3,8 @@ package etcd
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
+	"path"
 )
 
 // Owner says whose data a data directory holds.
@@ -92,4 +94,11 @@ func decode(data []byte) (fields, error) {
 		}
 	}
 	return f, nil
+}
+
+// SetAside is the shell command that keeps the data of etcd in dir and leaves
+// dir free for another member, also where dir is a file system of its own,
+// which cannot be renamed. Neither etcd nor preflight minds what it leaves.
+func SetAside(dir string) string {
+	return fmt.Sprintf(`mv %s "$(mktemp -d %s)"`, path.Join(dir, "member"), path.Join(dir, "backup-XXXX"))
 }

@@ -23,7 +23,7 @@ func (t *Task) words() membership.Words {
 		Machine: "host", Peer: "etcd host", Again: sameAgain,
 		Remove: "hactl etcd remove", Leave: "on another etcd host: hactl etcd remove " + t.Name, Lost: "find out who",
 		Address: "--advertise-address ADDRESS", Directory: "--data-dir DIR",
-		MakeRoom: []string{fmt.Sprintf("keep the data, and go on without: mv %s %s.old", t.DataDir, t.DataDir)},
+		MakeRoom: []string{"keep the data, and go on without: " + etcd.SetAside(t.DataDir)},
 		Logs:     t.logs(),
 		PeerLogs: "journalctl -eu " + Unit + " there, or of a static pod: crictl ps -a --name etcd",
 		Reach: []string{
@@ -121,7 +121,7 @@ func (t *Task) strayData(data *etcd.Owner) error {
 		What: t.DataDir + " holds the data of an etcd member, and nothing on this host runs it",
 		Why:  fmt.Errorf("it is of member %x of cluster %x", data.Member, data.Cluster),
 		Fixes: []string{
-			fmt.Sprintf("keep the data, and begin with nothing: mv %s %s.old", t.DataDir, t.DataDir),
+			"keep the data, and begin with nothing: " + etcd.SetAside(t.DataDir),
 			"or use another directory: --data-dir DIR",
 		},
 		Exit: phases.CodeUnsafe,

@@ -6,6 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/hactl/hactl/etcd"
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/membership"
 	"github.com/hactl/hactl/templates/staticpod"
@@ -18,10 +19,9 @@ const joinAgain = "then run the same join again"
 // there.
 func (t *JoinTask) words() membership.Words {
 	w := words()
-	dir := t.Cluster.Etcd.Local.DataDir
 	w.MakeRoom = []string{
 		"if this node need not keep anything: hactl reset",
-		fmt.Sprintf("to keep the data, move it aside: mv %s %s.old", dir, dir),
+		"to keep the data, move it aside: " + etcd.SetAside(t.Cluster.Etcd.Local.DataDir),
 	}
 	return w
 }

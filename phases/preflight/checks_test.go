@@ -166,6 +166,7 @@ func fileScenarios() []scenario {
 		{"a manifest of another control plane", func(n *node) { n.file(manifest, "") }, []string{"FileAvailable--etc-kubernetes-manifests-kube-apiserver.yaml"}, nil},
 		{"a manifest of this control plane", func(n *node) { n.file(manifest, ""); n.resumed() }, nil, nil},
 		{"data of another etcd", func(n *node) { n.file("/var/lib/etcd/member/wal", "") }, []string{"DirAvailable--var-lib-etcd"}, nil},
+		{"what is no data of etcd", func(n *node) { n.file("/var/lib/etcd/movies", "") }, []string{"DirAvailable--var-lib-etcd"}, nil},
 		{"data of this etcd", func(n *node) { n.file("/var/lib/etcd/member/wal", ""); n.resumed() }, nil, nil},
 		{"a fresh file system for etcd", func(n *node) { n.file("/var/lib/etcd/lost+found/.x", "") }, nil, nil},
 		{"a file in the place of etcd's directory", func(n *node) { n.file("/var/lib/etcd", "") }, []string{"DirAvailable--var-lib-etcd"}, nil},

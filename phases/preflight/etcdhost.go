@@ -72,10 +72,9 @@ func (t *Task) etcdRoom(ctx context.Context, f *facts) error {
 	err := t.empty(ctx, f, t.EtcdDataDir)
 	var full *phases.Fault
 	if errors.As(err, &full) {
-		full.Fixes = []string{
-			fmt.Sprintf("keep what is there, and begin with nothing: mv %s %s.old", t.EtcdDataDir, t.EtcdDataDir),
-			"or use another directory: --data-dir DIR",
-		}
+		// The first of two is hactl reset, which is not for etcd hosts.
+		keep := full.Fixes[len(full.Fixes)-1]
+		full.Fixes = []string{keep, "or use another directory: --data-dir DIR"}
 	}
 	return err
 }

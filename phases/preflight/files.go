@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/hactl/hactl/etcd"
 )
 
 // manifestChecks want no static Pods of another control plane.
@@ -73,9 +75,13 @@ func (t *Task) empty(ctx context.Context, f *facts, dir string) error {
 	if len(names) == 0 {
 		return nil
 	}
+	if !slices.Contains(names, "member") {
+		return fault(dir+" is not empty", fmt.Errorf("it holds %s, which is no data of etcd", some(names)),
+			"if nobody knows what it is, keep it: mv "+dir+"/* DIRECTORY")
+	}
 	return fault(dir+" is not empty", fmt.Errorf("it holds %s: an etcd has stored data here", some(names)),
 		"if the data is no longer wanted: hactl reset",
-		"if it is, or nobody knows, keep it: mv "+dir+" "+dir+".old")
+		"if it is, or nobody knows, keep it: "+etcd.SetAside(dir))
 }
 
 // some shortens a long list.
