@@ -50,15 +50,10 @@ func certsImportOver(ctx context.Context, p ports, in CertsImportInput, notify f
 	if err := phases.Run(ctx, bundle.ImportPhases(), t, phases.Options{Notify: notify, Now: m.now}); err != nil {
 		return nil, err
 	}
-	r := &CertsImportResult{From: in.From, ExternalCA: t.Bundle.ExternalCA, DryRun: in.DryRun, Files: []ImportedFile{}, etcd: etcdWord(t.Bundle.Layout)}
-	for _, file := range t.Bundle.Paths() {
-		state := "unchanged"
-		if slices.Contains(t.Installed, file) {
-			state = "installed"
-		}
-		r.Files = append(r.Files, ImportedFile{file, state})
-	}
-	return r, nil
+	return &CertsImportResult{
+		From: in.From, ExternalCA: t.Bundle.ExternalCA, DryRun: in.DryRun,
+		Files: importedFiles(t), etcd: etcdWord(t.Bundle.Layout),
+	}, nil
 }
 
 // CertsImportResult is what was installed.
@@ -77,6 +72,19 @@ type CertsImportResult struct {
 type ImportedFile struct {
 	Path  string `json:"path"`
 	State string `json:"state"`
+}
+
+// importedFiles lists all files of an import and what became of each.
+func importedFiles(t *bundle.Import) []ImportedFile {
+	list := []ImportedFile{}
+	for _, file := range t.Bundle.Paths() {
+		state := "unchanged"
+		if slices.Contains(t.Installed, file) {
+			state = "installed"
+		}
+		list = append(list, ImportedFile{file, state})
+	}
+	return list
 }
 
 // Text writes the result for people.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"io"
-	"slices"
 
 	"github.com/hactl/hactl/config"
 	"github.com/hactl/hactl/phases"
@@ -45,15 +44,7 @@ func etcdImportOver(ctx context.Context, p ports, in EtcdImportInput, notify fun
 	if err := phases.Run(ctx, bundle.ImportPhases(), t, phases.Options{Notify: notify, Now: m.now}); err != nil {
 		return nil, err
 	}
-	r := &EtcdImportResult{From: in.From, DryRun: in.DryRun}
-	for _, file := range t.Bundle.Paths() {
-		state := "unchanged"
-		if slices.Contains(t.Installed, file) {
-			state = "installed"
-		}
-		r.Files = append(r.Files, ImportedFile{file, state})
-	}
-	return r, nil
+	return &EtcdImportResult{From: in.From, DryRun: in.DryRun, Files: importedFiles(t)}, nil
 }
 
 // EtcdImportResult is what was installed.
