@@ -161,7 +161,7 @@ func underMeter(ctx context.Context, n *nodes.Node, argv []string) (m metered, e
 
 // command is what the record keeps of what the meter saw.
 func (b *builder) command(node string, m metered) (command, error) {
-	c := command{Node: node, Start: m.Began.Sub(b.zero).Seconds(), End: m.Ended.Sub(b.zero).Seconds(), CPU: m.CPU, Peak: m.Peak}
+	c := command{Node: node, Start: m.Began.Sub(b.zero).Seconds(), End: m.Ended.Sub(b.zero).Seconds(), CPU: m.CPU, Peak: m.Peak, Mapped: m.Mapped}
 	if b.tool == kubeadm {
 		c.Spans = kubeadmSpans(m.Stdout, b.zero, m.Ended)
 		return c, nil

@@ -74,6 +74,10 @@ func named(name string) func(command) bool { return func(c command) bool { retur
 func cpu(c command) float64  { return c.CPU }
 func peak(c command) float64 { return float64(c.Peak) / 1e6 }
 
+// mapped and unmapped are the two parts of peak.
+func mapped(c command) float64   { return float64(c.Mapped) / 1e6 }
+func unmapped(c command) float64 { return peak(c) - mapped(c) }
+
 func allCPU(c cluster) []float64 {
 	sum := 0.0
 	for _, x := range c.Commands {

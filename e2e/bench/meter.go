@@ -49,7 +49,7 @@ func meter(argv []string, out io.Writer) error {
 	reading.Go(func() { m.Stdout = stamped(stdout) })
 	ended := make(chan error, 1)
 	go func() { ended <- zombie(c.Process.Pid) }()
-	if m.Peak, err = watchPeak(c.Process.Pid, ended); err != nil {
+	if m.Peak, m.Mapped, err = watchPeak(c.Process.Pid, ended); err != nil {
 		return err
 	}
 	m.Ended = time.Now()
@@ -85,26 +85,29 @@ func zombie(pid int) error {
 	}
 }
 
-// watchPeak reads the peak of memory until the process has ended.
-func watchPeak(pid int, ended <-chan error) (peak int64, err error) {
+// watchPeak reads the peak of memory, and how much of it were pages of files,
+// until the process has ended.
+func watchPeak(pid int, ended <-chan error) (peak, mapped int64, err error) {
 	tick := time.NewTicker(sampled)
 	defer tick.Stop()
 	for {
 		if data, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil {
-			peak = max(peak, parsePeak(data))
+			if now := statusBytes(data, "VmHWM:"); now > peak {
+				peak, mapped = now, statusBytes(data, "RssFile:")
+			}
 		}
 		select {
 		case err := <-ended:
-			return peak, err
+			return peak, mapped, err
 		case <-tick.C:
 		}
 	}
 }
 
-// parsePeak finds the high-water mark of memory in bytes, 0 if there is none:
-// a process that has ended has no memory.
-func parsePeak(status []byte) int64 {
-	_, rest, _ := bytes.Cut(status, []byte("VmHWM:"))
+// statusBytes finds an amount of memory in /proc/PID/status, in bytes, 0 if it
+// is not there: a process that has ended has no memory.
+func statusBytes(status []byte, name string) int64 {
+	_, rest, _ := bytes.Cut(status, []byte(name))
 	fields := bytes.Fields(rest)
 	if len(fields) == 0 {
 		return 0

@@ -34,6 +34,9 @@ sh -c 'i=0; while [ $i -lt 1000000 ]; do i=$((i+1)); done'; echo last; echo bad 
 	if m.Peak < 100e3 || m.Peak > 50e6 {
 		t.Errorf("a peak of %d bytes", m.Peak)
 	}
+	if m.Mapped < 50e3 || m.Mapped > m.Peak {
+		t.Errorf("%d bytes of a peak of %d are pages of files", m.Mapped, m.Peak)
+	}
 }
 
 func TestMeterNoProgram(t *testing.T) {

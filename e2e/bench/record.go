@@ -35,6 +35,7 @@ type record struct {
 type pair struct {
 	Clusters []cluster
 	Floor    float64 // seconds from the kubelet's start to /readyz, every file in place
+	Key      float64 // seconds of processor time for an RSA key of 2048 bits
 	Failed   []tool  // a cluster of it failed, and was made again
 }
 
@@ -56,6 +57,7 @@ type command struct {
 	Start, End float64
 	CPU        float64 // seconds, user and system, of the tool's own process
 	Peak       int64   // bytes of memory, the most that the process had at once
+	Mapped     int64   // bytes of Peak that are pages of files, almost all of the program's own
 	Spans      []span
 	Notes      []note
 }
@@ -80,7 +82,7 @@ type metered struct {
 	Began, Ended time.Time
 	Code         int
 	CPU          float64 // seconds
-	Peak         int64   // bytes
+	Peak, Mapped int64   // bytes
 	Stdout       []line
 	Stderr       string
 }

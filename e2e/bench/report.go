@@ -20,6 +20,7 @@ func report(r record) string {
 	}
 	fmt.Fprintf(&b, "\nProcessor time and memory are those of the tool's own process, without the programs that it starts.\n")
 	r.floor(&b)
+	r.spent(&b)
 	fmt.Fprintf(&b, "\n## Where the time goes\n\n![Timeline of the phases of both tools](benchmarks.svg)\n\nFor each tool and order of joins, the timeline shows the run that is closest to the median. hactl's phases are its own events. kubeadm's are the names in its output; what it does before a phase speaks counts for the phase before: its first wait for the API server, for example, for kubelet-start.\n")
 	r.phases(&b, "init", "cp-1")
 	r.phases(&b, "a control plane joins, the second one", "cp-2")
@@ -72,6 +73,42 @@ func (r record) floor(b *strings.Builder) {
 		values = append(values, p.Floor)
 	}
 	fmt.Fprintf(b, "\n## The floor\n\nWith every file of a first control plane in place, and etcd empty, a node needs %s s from the start of the kubelet to an API server that says it is ready. What init takes beyond that is the tool's.\n", cell(spreadOf(values)))
+}
+
+// spent says what the processor time and the memory go to, as far as neither
+// tool can do without.
+func (r record) spent(b *strings.Builder) {
+	var keys []float64
+	for _, p := range r.Pairs {
+		keys = append(keys, p.Key*1000)
+	}
+	fmt.Fprintf(b, "\n## What the processor time and the memory go to\n\nAn RSA key of %d bits takes %s ms of processor time here, and both tools need the same: %d in init, %d where a control plane joins. What is left is the work of the tool itself:\n\n", keyBits, cell(spreadOf(keys)), keysOfInit, keysOfJoin)
+	fmt.Fprintf(b, "| medians | keys | the rest, hactl | the rest, kubeadm | ratio of the rest |\n|---|--:|--:|--:|--:|\n")
+	key := spreadOf(keys).Median / 1000
+	r.besideKeys(b, "init", isInit, keysOfInit*key)
+	r.besideKeys(b, "a control plane joins", isPlane, keysOfJoin*key)
+	fmt.Fprintf(b, "\nA part of the peak of memory are pages of the program's file. All processes that run it share them, and the kernel takes them back when it needs to:\n\n| medians | hactl, file | hactl, its own | kubeadm, file | kubeadm, its own |\n|---|--:|--:|--:|--:|\n")
+	r.parts(b, "init", isInit)
+	r.parts(b, "a control plane joins", isPlane)
+	r.parts(b, "worker joins", named("worker-1"))
+}
+
+// besideKeys writes what the processor time is without keys, in seconds.
+func (r record) besideKeys(b *strings.Builder, name string, which func(command) bool, keys float64) {
+	m := measure{of: forEach(every, which, cpu)}
+	ours, theirs := spreadOf(r.values(m, hactl)).Median-keys, spreadOf(r.values(m, kubeadm)).Median-keys
+	fmt.Fprintf(b, "| %s | %s s | %s s | %s s | %s |\n", name, number(keys), number(ours), number(theirs), number(ours/theirs))
+}
+
+// parts writes the parts of the peak of memory, in MB.
+func (r record) parts(b *strings.Builder, name string, which func(command) bool) {
+	fmt.Fprintf(b, "| %s |", name)
+	for _, of := range []tool{hactl, kubeadm} {
+		file := spreadOf(r.values(measure{of: forEach(every, which, mapped)}, of)).Median
+		own := spreadOf(r.values(measure{of: forEach(every, which, unmapped)}, of)).Median
+		fmt.Fprintf(b, " %s MB | %s MB |", number(file), number(own))
+	}
+	fmt.Fprintln(b)
 }
 
 // phases compares the medians of the phases of one command, where nodes join
@@ -166,7 +203,7 @@ func (r record) circumstances(b *strings.Builder) {
 	for _, t := range []tool{hactl, kubeadm} {
 		fmt.Fprintf(b, "- clusters of %s that failed and were made again: %d\n", t, failed[t])
 	}
-	fmt.Fprintf(b, "\nThe commands. The pod network was set up in the same way right after init. All are Ready when a watch of the nodes says so and all commands have ended.\n\n```\n%s\n```\n", strings.Join(r.Commands, "\n"))
+	fmt.Fprintf(b, "\nThe commands. The pod network was set up in the same way right after init. All are Ready when a watch of the nodes says so and all commands have ended.\n\n%s\n", "    "+strings.Join(r.Commands, "\n    "))
 }
 
 // idle is how much of the processors others may use, in percent, on a machine

@@ -17,7 +17,7 @@ func made(of tool, how mode, slow float64) cluster {
 	for _, node := range []string{"cp-1", "cp-2", "cp-3", "worker-1"} {
 		took := 10 * slow
 		c.Commands = append(c.Commands, command{
-			Node: node, Start: at, End: at + took, CPU: slow, Peak: int64(slow * 50e6),
+			Node: node, Start: at, End: at + took, CPU: slow, Peak: int64(slow * 50e6), Mapped: int64(slow * 30e6),
 			Spans: []span{{"preflight", at, at + took/4}, {"certs/ca", at + took/4, at + took/2}, {"certs/sa", at + took/2, at + took*3/4}},
 		})
 		if how == serial || node == "cp-1" {
@@ -35,7 +35,7 @@ func madeRecord() record {
 		Commands: []string{"hactl init -o json", "kubeadm init"},
 	}
 	for _, noise := range []float64{1, 1.2, 0.9} {
-		r.Pairs = append(r.Pairs, pair{Floor: 7 * noise, Clusters: []cluster{
+		r.Pairs = append(r.Pairs, pair{Floor: 7 * noise, Key: 0.01 * noise, Clusters: []cluster{
 			made(hactl, serial, 0.5*noise), made(kubeadm, serial, noise), made(hactl, atOnce, 0.4*noise), made(kubeadm, atOnce, 5*noise),
 		}})
 	}
