@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -51,17 +52,20 @@ func (t *Task) peers(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	errs := make([]error, len(list))
+	warnings, errs := make([]string, len(list)), make([]error, len(list))
 	var running sync.WaitGroup
 	for i, p := range list {
-		running.Go(func() { errs[i] = t.reachable(ctx, p) })
+		running.Go(func() { warnings[i], errs[i] = t.reachable(ctx, p) })
 	}
 	running.Wait()
-	return t.sameNetwork(list), errors.Join(errs...)
+	warnings = slices.DeleteFunc(warnings, func(w string) bool { return w == "" })
+	return append(warnings, t.sameNetwork(list)...), errors.Join(errs...)
 }
 
-// reachable dials all ports of a peer at the same time.
-func (t *Task) reachable(ctx context.Context, p Peer) error {
+// reachable dials all ports of a peer at the same time. A machine that refuses
+// all of them can be reached, and runs no control plane: it was reset, or is
+// down. If etcd counts on it, the next phase says so.
+func (t *Task) reachable(ctx context.Context, p Peer) (warning string, err error) {
 	ports := []int{p.APIPort}
 	if p.Etcd && !t.ExternalEtcd {
 		ports = append(ports, etcdClientPort, etcdPeerPort)
@@ -78,21 +82,33 @@ func (t *Task) reachable(ctx context.Context, p Peer) error {
 			closed = append(closed, peerPath{p, port, errs[i]})
 		}
 	}
-	if len(closed) == 0 {
-		return nil
+	refused := func(c peerPath) bool { return strings.Contains(c.err.Error(), "refused") }
+	switch {
+	case len(closed) == 0:
+		return "", nil
+	case len(closed) == len(ports) && !slices.ContainsFunc(closed, func(c peerPath) bool { return !refused(c) }):
+		return fmt.Sprintf("control plane %s (%s) runs nothing: it refuses connections to port %s; if it was reset and does not come back, on a healthy control-plane node: hactl node remove %s",
+			p.Name, p.Address, numbers(closed), p.Name), nil
 	}
-	return t.unreachable(p, closed)
+	return "", t.unreachable(p, closed)
+}
+
+// numbers are the ports of the paths.
+func numbers(closed []peerPath) string {
+	var list []string
+	for _, c := range closed {
+		list = append(list, strconv.Itoa(c.port))
+	}
+	return strings.Join(list, ", ")
 }
 
 // unreachable tells a peer that is down from a way that is closed.
 func (t *Task) unreachable(p Peer, closed []peerPath) error {
-	var names []string
 	refused := true
 	for _, c := range closed {
-		names = append(names, strconv.Itoa(c.port))
 		refused = refused && strings.Contains(c.err.Error(), "refused")
 	}
-	what := fmt.Sprintf("control plane %s (%s) cannot be reached at port %s", p.Name, p.Address, strings.Join(names, ", "))
+	what := fmt.Sprintf("control plane %s (%s) cannot be reached at port %s", p.Name, p.Address, numbers(closed))
 	if refused {
 		return fault(what, closed[0].err, fmt.Sprintf("see what runs on %s: crictl ps -a", p.Name),
 			"if that machine is gone for good, on a healthy control-plane node: hactl node remove "+p.Name)

@@ -31,7 +31,8 @@ func TestPeers(t *testing.T) {
 		"Open":       {"every way is open", false, nil, 6, nil, "10.1.0.12"},
 		"Filtered":   {"one port of one peer", false, map[string]error{"10.0.0.11:2380": timeout}, 6, []string{"cp-1", "port 2380", "nc -zv 10.0.0.11 2380", "hactl node remove cp-1"}, "10.1.0.12"},
 		"Interface":  {"this machine has an address in the peer's network", false, map[string]error{"10.1.0.13:2379": timeout, "10.1.0.13:2380": timeout}, 6, []string{"cp-3", "2379, 2380", "--apiserver-advertise-address 10.1.0.12"}, "10.1.0.12"},
-		"Down":       {"nothing runs there", false, map[string]error{"10.0.0.11:6443": refused, "10.0.0.11:2379": refused, "10.0.0.11:2380": refused}, 6, []string{"crictl ps -a", "hactl node remove cp-1"}, "10.1.0.12"},
+		"Reset":      {"nothing runs there", false, map[string]error{"10.0.0.11:6443": refused, "10.0.0.11:2379": refused, "10.0.0.11:2380": refused}, 6, nil, "cp-1 (10.0.0.11) runs nothing"},
+		"Down":       {"its etcd runs", false, map[string]error{"10.0.0.11:6443": refused}, 6, []string{"crictl ps -a", "hactl node remove cp-1"}, "10.1.0.12"},
 		"OwnNetwork": {"etcd is external: its ports are not the peers'", true, map[string]error{"10.0.0.11:2380": timeout}, 2, nil, "10.1.0.12"},
 	}
 	for name, c := range cases {
