@@ -146,6 +146,9 @@ func (j *joiner) controlPlane(ctx context.Context, s *Joining, set *patch.Set) {
 	s.controlPlane.Replace = j.replacer(own, c.Node.Name, len(j.in.Only) > 0)
 	s.ready = ready.Task{Host: j.host, API: own, Runtime: j.runtime, Cluster: cl, Timeouts: c.Timeouts, Dir: config.ManifestsDir, Healthy: j.healthy}
 	s.node = node.Task{API: own, Node: &c.Node, Limit: c.Timeouts.Kubelet}
+	if j.files == nil {
+		s.node.Hurry = s.kubelet.HurryRegistration
+	}
 	s.spread = addons.Spread{API: others, NodeName: c.Node.Name, Limit: spreadLimit}
 	s.balancing = j.balancing(c, func() kube.API { return others })
 	j.certificates(ctx, s)

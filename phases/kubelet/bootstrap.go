@@ -83,8 +83,7 @@ func applyBootstrap(ctx context.Context, t *Task) error {
 }
 
 // late is how long a certificate may take before the kubelet's tries to
-// register its node have become rare: 0.1, 0.3, 0.7, 1.5, 3.1, 6.3, 12.7 s
-// after its start (k8s.io/kubernetes v1.37, pkg/kubelet/kubelet_node_status.go).
+// register its node have become rare, see firstPause.
 const late = 2 * time.Second
 
 // hurry starts the kubelet anew if its certificate came late, so that it

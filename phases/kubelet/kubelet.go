@@ -11,6 +11,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	kubeletconfig "k8s.io/kubelet/config/v1beta1"
 
@@ -32,6 +33,8 @@ type Task struct {
 	Patches *patch.Set
 	// Join is for a node that joins; nil is for init.
 	Join *Join
+
+	started time.Time // by this run; zero if it was not
 }
 
 // StartPhase is phase kubelet-start: the kubelet's files, then the kubelet.
@@ -97,6 +100,7 @@ func applyStart(ctx context.Context, t *Task) error {
 			Fixes: []string{"look at: journalctl -xeu kubelet"},
 		}
 	}
+	t.started = time.Now()
 	return nil
 }
 

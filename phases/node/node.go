@@ -27,6 +27,10 @@ type Task struct {
 	Node *config.Node
 	// Limit is how long the kubelet may take to register the node.
 	Limit time.Duration
+	// Hurry makes the kubelet register its node now, and says whether it had
+	// to. It is called once, when there is an API server to register at. Nil
+	// means that the kubelet takes its time.
+	Hurry func(context.Context) (bool, error)
 }
 
 // MarkPhase is phase mark-control-plane.
@@ -59,15 +63,41 @@ func observe(ctx context.Context, t *Task) (phases.State, error) {
 func apply(ctx context.Context, t *Task) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	hurry := t.hurry()
 	c := wait.Condition{
 		What:      "node " + t.Node.Name + " is registered by its kubelet and marked as a control plane",
 		LimitName: "timeouts.kubeletHealthCheck",
-		Check:     t.try,
+		Check: func(ctx context.Context) (bool, string, error) {
+			done, status, err := t.try(ctx)
+			if err == nil && status == unregistered {
+				err = hurry(ctx)
+			}
+			return done, status, err
+		},
 	}
 	if changes, err := t.API.Watch(ctx, t.object()); err == nil {
 		c.Wake = append(c.Wake, changes)
 	}
 	return wait.For(ctx, t.Limit, c)
+}
+
+// unregistered is what try says while the kubelet has not registered the node.
+const unregistered = "not registered yet"
+
+// hurry returns Hurry as it is called: once, and with a word to people.
+func (t *Task) hurry() func(context.Context) error {
+	called := t.Hurry == nil
+	return func(ctx context.Context) error {
+		if called {
+			return nil
+		}
+		called = true
+		did, err := t.Hurry(ctx)
+		if did {
+			phases.Report(ctx, "the API server is there: the kubelet is started anew, so that it registers its node now")
+		}
+		return err
+	}
 }
 
 // try marks the node once. What another writer or the kubelet's registration
@@ -85,7 +115,7 @@ func (t *Task) try(ctx context.Context) (bool, string, error) {
 	case err == nil:
 		return true, "", nil
 	case apierrors.IsNotFound(err):
-		return false, "not registered yet", nil
+		return false, unregistered, nil
 	case apierrors.IsConflict(err):
 		return false, "changed by somebody else meanwhile", nil
 	case kube.Unreachable(err), apierrors.IsServerTimeout(err), apierrors.IsTooManyRequests(err), apierrors.IsForbidden(err):

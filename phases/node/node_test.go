@@ -1,6 +1,7 @@
 package node_test
 
 import (
+	"context"
 	"errors"
 	"syscall"
 	"testing"
@@ -118,6 +119,39 @@ func TestWaitsForRegistration(t *testing.T) {
 			t.Errorf("it took %s, want %s", took, later)
 		}
 	})
+}
+
+// The kubelet is hurried once, and not before an API server answers.
+func TestHurries(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		api := kube.NewMemory()
+		const up = 4 * time.Second
+		began := time.Now()
+		api.Intercept(func(kube.Verb, runtime.Object) error {
+			if time.Since(began) < up {
+				return syscall.ECONNREFUSED
+			}
+			return nil
+		})
+		var calls []time.Duration
+		mark := task(api, ours)
+		mark.Hurry = func(context.Context) (bool, error) {
+			calls = append(calls, time.Since(began))
+			time.AfterFunc(5*time.Second, func() { _ = api.Set(registered(nil)) })
+			return true, nil
+		}
+		if end, err := run(t, mark); err != nil || end != phases.Finished {
+			t.Errorf("the end is %s, %v, want finished", end, err)
+		}
+		if len(calls) != 1 || calls[0] < up || calls[0] > up+2*time.Second {
+			t.Errorf("hurried at %s, want once, at %s", calls, up)
+		}
+	})
+	mark := task(kube.NewMemory(), ours)
+	mark.Hurry = func(context.Context) (bool, error) { return false, syscall.EPERM }
+	if _, err := run(t, mark); !errors.Is(err, syscall.EPERM) {
+		t.Errorf("got %v, want the error of Hurry", err)
+	}
 }
 
 func TestPassingTrouble(t *testing.T) {
