@@ -67,11 +67,12 @@ func serves(ctx context.Context, own kube.API) bool {
 
 // forgetPods ends this node's pods of the control plane, if one of them is
 // etcd's, and starts the kubelet without a memory of them: the others cannot
-// work without that etcd.
-func (j *joiner) forgetPods(ctx context.Context) error {
+// work without that etcd. If the kubelet may have seen a manifest of etcd, it
+// is about to make the pod that the runtime does not know yet.
+func (j *joiner) forgetPods(ctx context.Context, seen bool) error {
 	node := j.settled.Node.Name
 	pods, err := j.pods(ctx, node, member.Name)
-	if err != nil || len(pods) == 0 {
+	if err != nil || len(pods) == 0 && !seen {
 		return err
 	}
 	if err := j.host.Services().Stop(ctx, config.KubeletUnit); err != nil {

@@ -93,13 +93,15 @@ func TestReplace(t *testing.T) {
 func TestForgetPods(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
+		seen    bool
 		pods    []string
 		left    []string
 		kubelet []host.ServiceAction
 	}{
-		"Runs":    {"two tries have left a pod each", []string{"etcd-cp-3", "etcd-cp-3", "kube-apiserver-cp-3", "kube-scheduler-cp-3", "etcd-cp-30", "kube-proxy-cp-3"}, []string{"etcd-cp-30", "kube-proxy-cp-3"}, []host.ServiceAction{host.StopService, host.StartService}},
-		"NoEtcd":  {"a first run", []string{"kube-apiserver-cp-3"}, []string{"kube-apiserver-cp-3"}, nil},
-		"Nothing": {"the kubelet has just started", nil, nil, nil},
+		"Coming":  {"the kubelet has seen a manifest, the runtime no pod", true, []string{"kube-apiserver-cp-3"}, nil, []host.ServiceAction{host.StopService, host.StartService}},
+		"Runs":    {"two tries have left a pod each", false, []string{"etcd-cp-3", "etcd-cp-3", "kube-apiserver-cp-3", "kube-scheduler-cp-3", "etcd-cp-30", "kube-proxy-cp-3"}, []string{"etcd-cp-30", "kube-proxy-cp-3"}, []host.ServiceAction{host.StopService, host.StartService}},
+		"NoEtcd":  {"a first run", false, []string{"kube-apiserver-cp-3"}, []string{"kube-apiserver-cp-3"}, nil},
+		"Nothing": {"the kubelet has just started", false, nil, nil, nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -114,7 +116,7 @@ func TestForgetPods(t *testing.T) {
 				return nil
 			})
 			j := &joiner{machine: &machine{ports: ports{host: machines}, runtime: runtime}, settled: &config.Init{Node: config.Node{Name: "cp-3"}}}
-			if err := j.forgetPods(t.Context()); err != nil {
+			if err := j.forgetPods(t.Context(), c.seen); err != nil {
 				t.Fatalf("%s: %v", c.reason, err)
 			}
 			if diff := cmp.Diff(c.left, podsLeft(t, runtime)); diff != "" {

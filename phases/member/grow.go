@@ -58,13 +58,16 @@ func (t *JoinTask) put(ctx context.Context, in etcd.Initial) error {
 // it (kubernetes v1.37, pkg/kubelet, deletePod and allowStaticPodStart): the
 // new etcd would wait for an API server that waits for this etcd.
 func (t *JoinTask) vacate(ctx context.Context) error {
-	if err := t.Files.Remove(ctx, staticpod.Path(t.Dir, Name)); err != nil {
+	manifest := staticpod.Path(t.Dir, Name)
+	_, err := t.Files.Stat(ctx, manifest)
+	seen := err == nil
+	if err := t.Files.Remove(ctx, manifest); err != nil {
 		return err
 	}
 	if t.Forget == nil {
 		return nil
 	}
-	if err := t.Forget(ctx); err != nil {
+	if err := t.Forget(ctx, seen); err != nil {
 		return fmt.Errorf("end the etcd that ran by another manifest: %w", err)
 	}
 	return nil

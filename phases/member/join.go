@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"sync"
 	"time"
 
 	"github.com/hactl/hactl/config"
@@ -28,9 +29,11 @@ type JoinTask struct {
 	// Nil means that nothing tells.
 	Crashed func(ctx context.Context) error
 	// Forget ends this node's pod of etcd, whose manifest is gone, and has the
-	// kubelet know nothing of it any more. It does nothing if there is no such
-	// pod. Nil means that there never is one: a dry run.
-	Forget func(ctx context.Context) error
+	// kubelet know nothing of it any more. Seen says that there was a manifest
+	// until now: the kubelet may be about to make a pod of it. Without one and
+	// without a pod, Forget does nothing. Nil means that there never is a pod:
+	// a dry run.
+	Forget func(ctx context.Context, seen bool) error
 
 	made made
 }
@@ -197,7 +200,11 @@ func (j *joiner) inTurn(ctx context.Context) error {
 	}
 	if j.learnersAtOnce() > 1 {
 		turn.end(ctx)
-		if err := j.letOthersAdd(ctx); err != nil {
+		var rousing sync.WaitGroup
+		rousing.Go(func() { j.Rouse(ctx) })
+		err := j.letOthersAdd(ctx)
+		rousing.Wait()
+		if err != nil {
 			return err
 		}
 	}

@@ -151,7 +151,7 @@ func (n *node) RemoveAll(ctx context.Context, path string) error {
 }
 
 // forget ends etcd and starts the kubelet anew.
-func (n *node) forget(context.Context) error {
+func (n *node) forget(context.Context, bool) error {
 	return n.do("forget", func() error {
 		_ = n.w.etcd.Kill(n.name()) // if it runs
 		n.w.mu.Lock()

@@ -97,10 +97,11 @@ type Join struct {
 	own       *Member
 	cluster   etcd.Cluster
 	endpoints []string
+	stuck     nudge
 }
 
 // Join is a join to the cluster that the endpoints belong to. The caller
 // closes the cluster.
 func (m *Member) Join(cluster etcd.Cluster, endpoints []string) *Join {
-	return &Join{own: m, cluster: cluster, endpoints: endpoints}
+	return &Join{own: m, cluster: cluster, endpoints: endpoints, stuck: nudge{restart: m.Machine.Restart}}
 }

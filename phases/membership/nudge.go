@@ -3,14 +3,15 @@ package membership
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hactl/hactl/phases"
 )
 
-// patience is how long a learner may serve no clients before it is started
-// anew. One that is not stuck takes a tenth of that.
-const patience = 500 * time.Millisecond
+// patience is how long a learner that has started may serve no clients before
+// it is started anew. One that is not stuck takes a fifth of that.
+const patience = 250 * time.Millisecond
 
 // errSilent says that this node's member serves no clients.
 var errSilent = errors.New("it serves no clients yet")
@@ -36,5 +37,23 @@ func (n *nudge) look(ctx context.Context, err error) {
 		if err := n.restart(ctx); err != nil {
 			phases.Report(ctx, "not started anew: "+err.Error()) // it serves them later
 		}
+	}
+}
+
+// Rouse returns when this machine's member, a learner that has started, serves
+// clients, or was started anew because it did not. Nothing waits for its vote
+// meanwhile, so this may run beside other waits.
+func (j *Join) Rouse(ctx context.Context) {
+	j.stuck.since = time.Now()
+	for !j.stuck.done && j.stuck.restart != nil && ctx.Err() == nil {
+		brief, cancel := context.WithTimeout(ctx, patience)
+		err := j.cluster.Serves(brief, j.own.ClientURL())
+		if err == nil {
+			cancel()
+			return
+		}
+		j.stuck.look(ctx, fmt.Errorf("%w: %w", errSilent, err))
+		<-brief.Done() // an answer that came at once, such as a refused connection
+		cancel()
 	}
 }

@@ -18,11 +18,11 @@ func TestNudge(t *testing.T) {
 		want   int
 	}{
 		"Answers":  {"it serves at once", []error{nil, nil}, nil, 0},
-		"Soon":     {"it serves after 400 ms", []error{silent, silent, silent, silent, silent, nil}, nil, 0},
+		"Soon":     {"it serves after 200 ms", []error{silent, silent, silent, nil}, nil, 0},
 		"Stuck":    {"it is started anew once only", repeat(silent, 30), nil, 1},
 		"Lags":     {"it serves, and has not all data yet", repeat(errors.New("lags"), 30), nil, 0},
 		"NotTwice": {"starting anew fails: it is not tried again", repeat(silent, 30), errors.New("no runtime"), 1},
-		"Again":    {"it answered in between", append(append(repeat(silent, 5), nil), repeat(silent, 5)...), nil, 0},
+		"Again":    {"it answered in between", append(append(repeat(silent, 3), nil), repeat(silent, 3)...), nil, 0},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -20,7 +20,6 @@ const pace = 100 * time.Millisecond
 // that is worth. It returns how many members voted before; zero if this one
 // did already.
 func (j *Join) Promote(ctx context.Context, id uint64) (before int, err error) {
-	stuck := nudge{restart: j.own.Machine.Restart}
 	asking, cancel := context.WithCancel(ctx)
 	defer cancel()
 	err = wait.For(ctx, j.own.Timeouts.Etcd, wait.Condition{
@@ -29,7 +28,7 @@ func (j *Join) Promote(ctx context.Context, id uint64) (before int, err error) {
 		Check: func(ctx context.Context) (bool, string, error) {
 			all, err := j.tryPromote(ctx, id)
 			before = max(before, all)
-			stuck.look(ctx, err)
+			j.stuck.look(ctx, err)
 			if errors.Is(err, errSilent) {
 				return false, errSilent.Error(), j.own.crashed(ctx)
 			}
