@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -87,6 +88,37 @@ func TestClientWatchConnectsAgain(t *testing.T) {
 	case <-time.After(10 * time.Second):
 		t.Fatal("the watch did not connect again")
 	}
+}
+
+// A server that comes up is seen late by no more than a twentieth of the time
+// that it took, and one that stays away is not asked all the time.
+func TestClientWatchPace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+		defer cancel()
+		began, tries := time.Now(), []time.Duration(nil)
+		changes, err := NewClient(func(context.Context) (*rest.Config, error) {
+			tries = append(tries, time.Since(began))
+			return nil, errors.New("no server")
+		}).Watch(ctx, node("a"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range changes {
+			t.Error("a change, without a server")
+		}
+		for i, at := range tries[1:] {
+			if gap := at - tries[i]; gap < shortestPause || gap > min(max(at/20, shortestPause), longestPause) {
+				t.Errorf("tried at %s and then at %s", tries[i], at)
+			}
+		}
+		if most := 300; len(tries) > most {
+			t.Errorf("%d tries in five minutes, want at most %d", len(tries), most)
+		}
+		if last := tries[len(tries)-1]; last < 298*time.Second {
+			t.Errorf("the last try was at %s", last)
+		}
+	})
 }
 
 func TestClientRaw(t *testing.T) {

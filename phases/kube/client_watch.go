@@ -12,7 +12,9 @@ import (
 )
 
 const (
-	// The back-off between tries to make the connection of a watch again.
+	// The pause between two tries to make the connection of a watch is a
+	// twentieth of the time for which there has been none, within these: a
+	// server that comes late is seen late by no more than that.
 	shortestPause = 20 * time.Millisecond
 	longestPause  = 2 * time.Second
 )
@@ -37,16 +39,15 @@ func (c *Client) Watch(ctx context.Context, obj Object) (<-chan struct{}, error)
 	changes := make(chan struct{}, 1)
 	go func() {
 		defer close(changes)
-		pause := shortestPause
+		lost := time.Now()
 		for ctx.Err() == nil {
 			if c.stream(ctx, r, changes) {
-				pause = shortestPause
+				lost = time.Now()
 			}
 			select {
 			case <-ctx.Done():
-			case <-time.After(pause):
+			case <-time.After(min(max(time.Since(lost)/20, shortestPause), longestPause)):
 			}
-			pause = min(2*pause, longestPause)
 		}
 	}()
 	return changes, nil

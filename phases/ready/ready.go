@@ -124,14 +124,18 @@ func (t *Task) components(ctx context.Context) ([]wait.Condition, error) {
 func (t *Task) component(ctx context.Context, name string, pod *corev1.Pod) wait.Condition {
 	ask := func(ctx context.Context) error { return t.Healthy(ctx, healthURL(pod)) }
 	before := symptom.Dead(ctx, t.Runtime, name)
+	var look func(context.Context) bool
 	if name == "kube-apiserver" {
 		// As administrator: until its first roles exist, the API server
-		// tells its health to nobody else.
+		// tells its health to nobody else. It is the last to be healthy, so
+		// all wait for it: of the others, none needs to be seen at once.
 		ask = func(ctx context.Context) error { _, err := t.API.Raw(ctx, "/readyz"); return err }
+		look = func(ctx context.Context) bool { return ask(ctx) == nil }
 	}
 	return wait.Condition{
 		What:      name + " is healthy",
 		LimitName: "timeouts.controlPlaneComponentHealthCheck",
+		Look:      look,
 		Check: func(ctx context.Context) (bool, string, error) {
 			err := ask(ctx)
 			if err == nil {

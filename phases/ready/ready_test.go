@@ -151,6 +151,23 @@ func TestAllBecomeHealthy(t *testing.T) {
 	})
 }
 
+// The API server is the last to be healthy, and is seen at once.
+func TestServerIsSeenAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := newNode(t)
+		n.healthyBut("kube-apiserver")
+		const later = 7310 * time.Millisecond
+		time.AfterFunc(later, func() { n.answer(urls["kube-apiserver"], nil) })
+		began := time.Now()
+		if err := n.run(); err != nil {
+			t.Fatal(err)
+		}
+		if late := time.Since(began) - later; late < 0 || late > 100*time.Millisecond {
+			t.Errorf("seen %s late", late)
+		}
+	})
+}
+
 func TestExternalEtcdIsNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newNode(t)

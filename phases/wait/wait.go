@@ -17,6 +17,8 @@ const (
 	// that does not listen yet.
 	shortest = 20 * time.Millisecond
 	longest  = 500 * time.Millisecond
+	// glance is the pause between two looks.
+	glance = 100 * time.Millisecond
 	// safety is how often a condition with wake-ups is checked without one:
 	// it covers lost events.
 	safety = 2 * time.Second
@@ -35,6 +37,10 @@ type Condition struct {
 	// Wake channels cause a check. With none, Check is called with a
 	// back-off of 20 to 500 ms.
 	Wake []<-chan struct{}
+	// Look, if set, says every 100 ms, for next to nothing, whether the next
+	// check is worth making now. After a check that did not agree it keeps
+	// quiet until the one after.
+	Look func(ctx context.Context) bool
 	// LimitName is the configuration field of the limit, for the error
 	// ("timeouts.controlPlaneComponentHealthCheck"). It may be empty.
 	LimitName string
@@ -75,7 +81,7 @@ func For(ctx context.Context, limit time.Duration, c Condition) error {
 	timed, cancel := limited(ctx, limit)
 	defer cancel()
 	wake := merge(timed, c.Wake)
-	pause, reported, last := shortest, "", ""
+	pause, reported, last, looked := shortest, "", "", false
 	for {
 		met, status, err := c.Check(timed)
 		if met && err == nil {
@@ -101,13 +107,38 @@ func For(ctx context.Context, limit time.Duration, c Condition) error {
 				next = max(quiet-time.Since(began), shortest)
 			}
 		}
-		select {
-		case <-timed.Done():
+		looked = c.rest(timed, wake, next, looked)
+		if timed.Err() != nil {
 			return over(ctx, limit, c, last)
-		case <-wake:
-		case <-time.After(next):
 		}
 		pause = min(pause*3/2, longest)
+	}
+}
+
+// rest returns when it is time for the next check: after the pause, or when
+// an event or a look says so. It tells whether it was a look, and is told
+// whether it was one the last time, in vain.
+func (c *Condition) rest(ctx context.Context, wake <-chan struct{}, pause time.Duration, looked bool) bool {
+	over := time.After(pause)
+	var looks <-chan time.Time
+	if c.Look != nil && !looked {
+		ticker := time.NewTicker(glance)
+		defer ticker.Stop()
+		looks = ticker.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-wake:
+			return false
+		case <-over:
+			return false
+		case <-looks:
+			if c.Look(ctx) {
+				return true
+			}
+		}
 	}
 }
 

@@ -103,6 +103,51 @@ func TestForLongestPause(t *testing.T) {
 	})
 }
 
+// A look brings the next check forward, once: a check that does not agree is
+// not made again before its time.
+func TestForLooks(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		look   time.Duration // since when it says yes
+		until  int
+		wakes  bool
+		want   []time.Duration
+	}{
+		"Sees": {
+			reason: "the pause of 2 s is cut short",
+			look:   750 * ms, until: 3, wakes: true,
+			want: []time.Duration{0, 300 * ms, 800 * ms},
+		},
+		"Errs": {
+			reason: "the check after it comes at its own time",
+			look:   750 * ms, until: 4, wakes: true,
+			want: []time.Duration{0, 300 * ms, 800 * ms, 2800 * ms},
+		},
+		"BackOff": {
+			reason: "short pauses have no looks in them",
+			until:  4, want: []time.Duration{0, 20 * ms, 50 * ms, 95 * ms},
+		},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				l := newLog()
+				look := func(context.Context) bool { return time.Since(l.began) >= c.look }
+				cond := wait.Condition{Check: l.until(c.until), Look: look}
+				if c.wakes {
+					cond.Wake = []<-chan struct{}{make(chan struct{})}
+				}
+				if err := wait.For(t.Context(), 0, cond); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(c.want, l.times); diff != "" {
+					t.Errorf("%s: -want +got\n%s", c.reason, diff)
+				}
+			})
+		})
+	}
+}
+
 var errBroken = errors.New("kube-apiserver exited 3 times")
 
 func TestForErrors(t *testing.T) {
