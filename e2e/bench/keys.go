@@ -5,6 +5,9 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"fmt"
+	"strconv"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/hactl/hactl/e2e/nodes"
 )
@@ -26,19 +29,28 @@ const (
 	keysOfJoin = 10
 )
 
-func makeKeys() error {
-	for range keysMade {
-		if _, err := rsa.GenerateKey(rand.Reader, keyBits); err != nil {
-			return err
-		}
+// makeKeys makes keysMade keys, as many at a time as the argument says.
+func makeKeys(atOnce string) error {
+	workers, err := strconv.Atoi(atOnce)
+	if err != nil || workers < 1 {
+		return fmt.Errorf("how many keys at a time: %q", atOnce)
 	}
-	return nil
+	var group errgroup.Group
+	group.SetLimit(workers)
+	for range keysMade {
+		group.Go(func() error {
+			_, err := rsa.GenerateKey(rand.Reader, keyBits)
+			return err
+		})
+	}
+	return group.Wait()
 }
 
-// keyTime is what a key takes on a node that does nothing else: seconds of
-// processor time.
-func keyTime(ctx context.Context, n *nodes.Node) (float64, error) {
-	m, err := underMeter(ctx, n, []string{meterPath, keysWord})
+// keyTime is what a key takes on a node that does nothing else, when so many
+// are made at a time: seconds of processor time. Processors that share a core
+// or its memory take longer for each when all of them make keys.
+func keyTime(ctx context.Context, n *nodes.Node, atOnce int) (float64, error) {
+	m, err := underMeter(ctx, n, []string{meterPath, keysWord, strconv.Itoa(atOnce)})
 	if err == nil && m.Code != 0 {
 		err = fmt.Errorf("keys: exit code %d\n%s", m.Code, m.Stderr)
 	}

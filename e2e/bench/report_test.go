@@ -35,7 +35,7 @@ func madeRecord() record {
 		Commands: []string{"hactl init -o json", "kubeadm init"},
 	}
 	for _, noise := range []float64{1, 1.2, 0.9} {
-		r.Pairs = append(r.Pairs, pair{Floor: 7 * noise, Key: 0.01 * noise, Clusters: []cluster{
+		r.Pairs = append(r.Pairs, pair{Floor: 7 * noise, Key: 0.01 * noise, KeyAtOnce: 0.015 * noise, Clusters: []cluster{
 			made(hactl, serial, 0.5*noise), made(kubeadm, serial, noise), made(hactl, atOnce, 0.4*noise), made(kubeadm, atOnce, 5*noise),
 		}})
 	}
