@@ -21,11 +21,14 @@ import (
 type Spread struct {
 	API      kube.API
 	NodeName string // of the node that has just joined
-	// Limit is how long that node may take to be Ready, before the replicas
-	// stay where they are; 20 s is plenty where there is a pod network.
+	// Limit is how long that node may take to be Ready, and the API server to
+	// answer, before the replicas stay where they are; 20 s is plenty where
+	// there is a pod network.
 	Limit time.Duration
 
-	gaveUp bool // the node took too long
+	// What took too long; "" while nothing did. The node has joined, so it
+	// fails nothing.
+	gaveUp string
 }
 
 // SpreadPhase moves one of CoreDNS's replicas away when all of them are on
@@ -50,22 +53,48 @@ func SpreadPhase() phases.Phase[Spread] {
 var errNotReady = errors.New("the node is not ready")
 
 func observeSpread(ctx context.Context, s *Spread) (phases.State, error) {
-	crowd, err := s.crowd(ctx)
-	if err != nil || len(crowd) < 2 || s.gaveUp {
-		return phases.Done, err
+	if s.gaveUp != "" {
+		return phases.Done, nil
 	}
-	networked, err := s.networked(ctx)
-	if err != nil || !networked {
+	crowd, err := s.crowd(ctx)
+	if err == nil && len(crowd) < 2 {
+		return phases.Done, nil
+	}
+	networked := false
+	if err == nil {
+		networked, err = s.networked(ctx)
+	}
+	switch {
+	case s.late(err, unanswered):
+		return phases.Missing, nil
+	case err != nil || !networked:
 		// Without a pod network no replica runs anywhere yet.
 		return phases.Done, err
 	}
 	return phases.Missing, nil
 }
 
+const (
+	unready    = "all replicas of CoreDNS are on one node, and this one is not ready to take one"
+	unanswered = "the API server did not say whether all replicas of CoreDNS are on one node"
+)
+
+// late notes why the replicas stay where they are, if err is a limit.
+func (s *Spread) late(err error, why string) bool {
+	var limit *wait.TimeoutError
+	if errors.As(err, &limit) && s.gaveUp == "" {
+		s.gaveUp = why
+	}
+	return s.gaveUp != ""
+}
+
 // crowd are the replicas, if all of them are on one other node.
 func (s *Spread) crowd(ctx context.Context) ([]corev1.Pod, error) {
 	pods := &corev1.PodList{}
-	if err := s.API.List(ctx, pods, metav1.NamespaceSystem, "k8s-app=kube-dns"); err != nil {
+	err := s.insist(ctx, "the replicas of CoreDNS", func(ctx context.Context) error {
+		return s.API.List(ctx, pods, metav1.NamespaceSystem, "k8s-app=kube-dns")
+	})
+	if err != nil {
 		return nil, fmt.Errorf("list the replicas of CoreDNS: %w", err)
 	}
 	var list []corev1.Pod
@@ -89,10 +118,17 @@ func (s *Spread) crowd(ctx context.Context) ([]corev1.Pod, error) {
 // networked says whether any node is Ready.
 func (s *Spread) networked(ctx context.Context) (bool, error) {
 	nodes := &corev1.NodeList{}
-	if err := s.API.List(ctx, nodes, "", ""); err != nil {
+	err := s.insist(ctx, "the nodes", func(ctx context.Context) error { return s.API.List(ctx, nodes, "", "") })
+	if err != nil {
 		return false, fmt.Errorf("list the nodes: %w", err)
 	}
 	return slices.ContainsFunc(nodes.Items, ready), nil
+}
+
+// insist makes a call of an API server that may be away for a moment: another
+// control plane may join or end at the same time.
+func (s *Spread) insist(ctx context.Context, name string, call func(context.Context) error) error {
+	return kube.Insist(ctx, s.API, s.Limit, name, call)
 }
 
 func ready(n corev1.Node) bool {
@@ -102,6 +138,18 @@ func ready(n corev1.Node) bool {
 }
 
 func applySpread(ctx context.Context, s *Spread) error {
+	err := s.spread(ctx)
+	if s.late(err, unanswered) {
+		phases.Warn(ctx, s.gaveUp+"; spread them later: kubectl -n kube-system rollout restart deployment/coredns")
+		return nil
+	}
+	return err
+}
+
+func (s *Spread) spread(ctx context.Context) error {
+	if s.gaveUp != "" {
+		return nil
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	c := wait.Condition{
@@ -117,19 +165,18 @@ func applySpread(ctx context.Context, s *Spread) error {
 	if changes, err := s.API.Watch(ctx, s.node()); err == nil {
 		c.Wake = append(c.Wake, changes)
 	}
-	var late *wait.TimeoutError
-	if err := wait.For(ctx, s.Limit, c); errors.As(err, &late) {
-		s.gaveUp = true
-		phases.Warn(ctx, "all replicas of CoreDNS are on one node, and this one is not ready to take one; spread them later: kubectl -n kube-system rollout restart deployment/coredns")
-		return nil
-	} else if err != nil {
+	if err := wait.For(ctx, s.Limit, c); err != nil {
+		s.late(err, unready)
 		return err
 	}
 	crowd, err := s.crowd(ctx)
 	if err != nil || len(crowd) < 2 {
 		return err
 	}
-	err = s.API.Delete(ctx, &crowd[len(crowd)-1])
+	replica := &crowd[len(crowd)-1]
+	err = s.insist(ctx, "Pod "+replica.Namespace+"/"+replica.Name, func(ctx context.Context) error {
+		return s.API.Delete(ctx, replica)
+	})
 	if apierrors.IsNotFound(err) {
 		return nil // another node that joins was faster
 	}

@@ -2,6 +2,7 @@ package addons_test
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -10,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/hactl/hactl/phases"
 	"github.com/hactl/hactl/phases/addons"
@@ -75,6 +77,59 @@ func TestSpread(t *testing.T) {
 				}
 				if diff := cmp.Diff(c.left, strings.Join(left, " ")); diff != "" || warned != c.warned {
 					t.Errorf("%s: warned %v, want %v; replicas left: -want +got\n%s", c.reason, warned, c.warned, diff)
+				}
+			})
+		})
+	}
+}
+
+// The API server ends, for a moment or for good, while another control plane
+// joins. The node has joined, so nothing fails.
+func TestSpreadWithoutServer(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason string
+		on     kube.Verb
+		times  int // that it does not answer
+		left   int // replicas that nobody deleted
+		warned bool
+	}{
+		"List":   {"asked again", kube.List, 3, 1, false},
+		"Delete": {"deleted again", kube.Delete, 3, 1, false},
+		"Gone":   {"nothing is known of the replicas, and that is said", kube.List, 1000, 2, true},
+		"Kept":   {"nothing is deleted, and that is said", kube.Delete, 1000, 2, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				api := kube.NewMemory()
+				set(t, api, node("cp-1", true))
+				set(t, api, node("cp-2", true))
+				for i := range 2 {
+					p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: fmt.Sprint("coredns-", i), Labels: map[string]string{"k8s-app": "kube-dns"}}}
+					p.Spec.NodeName = "cp-1"
+					set(t, api, p)
+				}
+				times := c.times
+				api.Intercept(func(v kube.Verb, _ runtime.Object) error {
+					if v != c.on || times == 0 {
+						return nil
+					}
+					times--
+					return io.ErrUnexpectedEOF
+				})
+				warnings := 0
+				s := &addons.Spread{API: api, NodeName: "cp-2", Limit: 20 * time.Second}
+				err := phases.Run(t.Context(), []phases.Phase[addons.Spread]{addons.SpreadPhase()}, s, phases.Options{Notify: func(e phases.Event) {
+					if e.Kind == phases.Warning {
+						warnings++
+					}
+				}})
+				if err != nil || warnings > 1 || (warnings == 1) != c.warned {
+					t.Errorf("%s: %v, %d warnings", c.reason, err, warnings)
+				}
+				api.Intercept(nil)
+				pods := &corev1.PodList{}
+				if err := api.List(t.Context(), pods, "kube-system", ""); err != nil || len(pods.Items) != c.left {
+					t.Errorf("%s: %d replicas left, want %d; %v", c.reason, len(pods.Items), c.left, err)
 				}
 			})
 		})
