@@ -82,21 +82,19 @@ func applyBootstrap(ctx context.Context, t *Task) error {
 	return nil
 }
 
-// late is how long a certificate may take before the kubelet's tries to
-// register its node have become rare, see firstPause.
-const late = 2 * time.Second
-
-// hurry starts the kubelet anew if its certificate came late, so that it
-// registers its node now and not at its next try.
+// hurry has the kubelet register its node now if its certificate came so late
+// that its tries have become rare. One that an earlier run has started is taken
+// to be as old as the wait.
 func (w *watched) hurry(ctx context.Context) error {
-	if time.Since(w.began) < late {
-		return nil
+	started := w.started
+	if started.IsZero() {
+		started = w.began
 	}
-	phases.Report(ctx, "the certificate came late: the kubelet is started anew, so that it registers its node now")
-	if err := w.Host.Services().Restart(ctx, config.KubeletUnit); err != nil {
-		return fmt.Errorf("start the kubelet anew: %w", err)
+	did, err := w.registerNow(ctx, started)
+	if did {
+		phases.Report(ctx, "the certificate came late: the kubelet is started anew, so that it registers its node now")
 	}
-	return nil
+	return err
 }
 
 // watched is the kubelet during one wait.

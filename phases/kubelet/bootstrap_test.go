@@ -203,6 +203,7 @@ func TestBootstrapLate(t *testing.T) {
 	}{
 		"Soon": {"the next try to register comes soon", time.Second, 0},
 		"Late": {"the tries have become rare", 8 * time.Second, 1},
+		"Near": {"they are rare, and one is about to come", 12 * time.Second, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -33,7 +33,13 @@ func untilTry(age time.Duration) time.Duration {
 // node is far away, and says whether it did. Pods keep running. A kubelet that
 // this run has not started is taken for an old one, which tries rarely.
 func (t *Task) HurryRegistration(ctx context.Context) (bool, error) {
-	if !t.started.IsZero() && untilTry(time.Since(t.started)) < worth {
+	return t.registerNow(ctx, t.started)
+}
+
+// registerNow is HurryRegistration of a kubelet that was started then; zero
+// means that nothing tells when.
+func (t *Task) registerNow(ctx context.Context, started time.Time) (bool, error) {
+	if !started.IsZero() && untilTry(time.Since(started)) < worth {
 		return false, nil
 	}
 	if err := t.Host.Services().Restart(ctx, config.KubeletUnit); err != nil {
