@@ -82,15 +82,19 @@ func (t *Task) reachable(ctx context.Context, p Peer) (warning string, err error
 			closed = append(closed, peerPath{p, port, errs[i]})
 		}
 	}
-	refused := func(c peerPath) bool { return strings.Contains(c.err.Error(), "refused") }
 	switch {
 	case len(closed) == 0:
 		return "", nil
-	case len(closed) == len(ports) && !slices.ContainsFunc(closed, func(c peerPath) bool { return !refused(c) }):
+	case len(closed) == len(ports) && refused(closed):
 		return fmt.Sprintf("control plane %s (%s) runs nothing: it refuses connections to port %s; if it was reset and does not come back, on a healthy control-plane node: hactl node remove %s",
 			p.Name, p.Address, numbers(closed), p.Name), nil
 	}
 	return "", t.unreachable(p, closed)
+}
+
+// refused says whether the machine itself closed all of the paths.
+func refused(closed []peerPath) bool {
+	return !slices.ContainsFunc(closed, func(c peerPath) bool { return !strings.Contains(c.err.Error(), "refused") })
 }
 
 // numbers are the ports of the paths.
@@ -104,12 +108,8 @@ func numbers(closed []peerPath) string {
 
 // unreachable tells a peer that is down from a way that is closed.
 func (t *Task) unreachable(p Peer, closed []peerPath) error {
-	refused := true
-	for _, c := range closed {
-		refused = refused && strings.Contains(c.err.Error(), "refused")
-	}
 	what := fmt.Sprintf("control plane %s (%s) cannot be reached at port %s", p.Name, p.Address, numbers(closed))
-	if refused {
+	if refused(closed) {
 		return fault(what, closed[0].err, fmt.Sprintf("see what runs on %s: crictl ps -a", p.Name),
 			"if that machine is gone for good, on a healthy control-plane node: hactl node remove "+p.Name)
 	}
