@@ -76,7 +76,7 @@ func observeSpread(ctx context.Context, s *Spread) (phases.State, error) {
 
 const (
 	unready    = "all replicas of CoreDNS are on one node, and this one is not ready to take one"
-	unanswered = "the API server did not say whether all replicas of CoreDNS are on one node"
+	unanswered = "all replicas of CoreDNS may be on one node: the API server did not answer"
 )
 
 // late notes why the replicas stay where they are, if err is a limit.
